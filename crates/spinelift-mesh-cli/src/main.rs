@@ -1,0 +1,3 @@
+//! The `spinelift-mesh` command.
+
+fn main() {}

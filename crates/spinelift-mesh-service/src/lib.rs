@@ -1,0 +1,1 @@
+//! The mesh service: HTTP, jobs, storage and callbacks around the `spinelift-mesh` library.

@@ -1,0 +1,71 @@
+//! What a caller should know of a run that succeeded all the same.
+
+use serde::{Serialize, Serializer, ser::SerializeStruct};
+use std::fmt;
+
+/// Something in the input that was repaired, replaced or ignored.
+///
+/// Serialized as `{"code": "…", "message": "…"}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// A parameter that does not exist was given, and ignored.
+    UnknownParameter {
+        /// Its name, as given.
+        name: String,
+    },
+    /// Simplification left fewer than three vertices: the image's rectangle is the outline.
+    FallbackRectangle,
+    /// The outline crossed or touched itself; everything it encloses was filled.
+    OutlineRepaired {
+        /// Pairs of edges that crossed or touched.
+        intersections: usize,
+    },
+    /// The outline could not be repaired: its convex hull is meshed instead.
+    OutlineReplacedByHull,
+}
+
+impl Warning {
+    /// A stable name for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Warning::UnknownParameter { .. } => "UNKNOWN_PARAMETER",
+            Warning::FallbackRectangle => "FALLBACK_RECTANGLE",
+            Warning::OutlineRepaired { .. } => "OUTLINE_REPAIRED",
+            Warning::OutlineReplacedByHull => "OUTLINE_REPLACED_BY_HULL",
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Warning::UnknownParameter { name } => {
+                write!(f, "unknown parameter `{}` was ignored", name.escape_debug())
+            }
+            Warning::FallbackRectangle => f.write_str(
+                "simplification left fewer than three vertices, so the outline is the image's \
+                 rectangle; a larger detail_factor keeps more",
+            ),
+            Warning::OutlineRepaired { intersections } => write!(
+                f,
+                "the simplified outline crossed or touched itself in {intersections} place(s); \
+                 all that it encloses was filled; another detail_factor may avoid it",
+            ),
+            Warning::OutlineReplacedByHull => f.write_str(
+                "the simplified outline crossed itself beyond repair, so its convex hull is \
+                 meshed; another detail_factor may avoid it",
+            ),
+        }
+    }
+}
+
+impl Serialize for Warning {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Warning", 2)?;
+        object.serialize_field("code", self.code())?;
+        object.serialize_field("message", &self.to_string())?;
+        object.end()
+    }
+}
