@@ -1,30 +1,38 @@
-//! From a sprite image to a 2D mesh.
+//! From a sprite image to a 2D mesh: bytes in, outline, triangles and UVs out.
+//!
+//! ```
+//! use spinelift_mesh::{Limits, MeshParameters, generate};
+//!
+//! let image = include_bytes!("../tests/images/shapes/star.png");
+//! let mesh = generate(image, &MeshParameters::default(), &Limits::default(), &mut ())?;
+//! assert_eq!(mesh.uvs.len(), 2 * mesh.vertices.len());
+//! # Ok::<(), spinelift_mesh::MeshError>(())
+//! ```
+//!
+//! Data flows one way, and every step is public: [`image`] → [`mask`] → [`contour`] →
+//! [`outline`] → [`triangulation`] → [`uv`] and [`edges`] → [`mesh`] → [`export`].
 #![warn(missing_docs)]
 
+pub mod contour;
+pub mod edges;
 pub mod error;
+pub mod export;
+pub mod image;
 pub mod limits;
+pub mod mask;
 pub mod mesh;
+pub mod outline;
 pub mod parameters;
+mod pipeline;
 pub mod progress;
+pub mod triangulation;
+pub mod uv;
 pub mod warning;
 
 pub use error::{Fault, MeshError};
 pub use limits::Limits;
 pub use mesh::{ALGORITHM_VERSION, Mesh, Metadata};
 pub use parameters::MeshParameters;
+pub use pipeline::generate;
 pub use progress::{Observer, Step};
 pub use warning::Warning;
-
-/// Runs the whole pipeline: bytes of an image in, mesh out.
-///
-/// # Errors
-/// See [`MeshError`].
-pub fn generate(
-    image: &[u8],
-    parameters: &MeshParameters,
-    limits: &Limits,
-    observer: &mut dyn Observer,
-) -> Result<Mesh, MeshError> {
-    let _ = (image, parameters, limits, observer);
-    Err(error::ImageLoadError::Empty.into())
-}

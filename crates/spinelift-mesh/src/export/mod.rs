@@ -1,0 +1,3 @@
+//! A mesh in the formats of other programs.
+
+pub mod svg;

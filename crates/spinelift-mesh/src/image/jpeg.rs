@@ -1,0 +1,48 @@
+//! JPEG: no alpha, so the pixels are never decoded; the header and the end are checked.
+
+use super::{AlphaSink, ImageHeader, send_opaque};
+use crate::error::{ImageLoadError, Interrupted};
+use zune_core::bytestream::ZCursor;
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::errors::DecodeErrors;
+
+pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), ImageLoadError> {
+    let options = zune_core::options::DecoderOptions::default()
+        .set_max_width(usize::from(u16::MAX))
+        .set_max_height(usize::from(u16::MAX));
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    decoder.decode_headers().map_err(load_error)?;
+    match decoder.info() {
+        Some(info) => Ok((u32::from(info.width), u32::from(info.height))),
+        None => Err(ImageLoadError::Truncated { format: "JPEG" }),
+    }
+}
+
+pub(super) fn decode_alpha(
+    bytes: &[u8],
+    header: &ImageHeader,
+    sink: &mut dyn AlphaSink,
+) -> Result<(), Interrupted<ImageLoadError>> {
+    if !has_end_of_image(bytes) {
+        return Err(ImageLoadError::Truncated { format: "JPEG" }.into());
+    }
+    Ok(send_opaque(header, sink)?)
+}
+
+/// Whether the end-of-image marker is there; some writers pad the file behind it.
+fn has_end_of_image(bytes: &[u8]) -> bool {
+    bytes.windows(2).rev().any(|pair| pair == [0xff, 0xd9])
+}
+
+fn load_error(error: DecodeErrors) -> ImageLoadError {
+    match error {
+        DecodeErrors::ZeroError => ImageLoadError::NoPixels { width: 0, height: 0 },
+        DecodeErrors::ExhaustedData | DecodeErrors::IoErrors(_) => {
+            ImageLoadError::Truncated { format: "JPEG" }
+        }
+        other => ImageLoadError::Corrupt {
+            format: "JPEG",
+            reason: format!("{other:?}"),
+        },
+    }
+}

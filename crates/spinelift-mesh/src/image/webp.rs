@@ -1,0 +1,65 @@
+//! WebP, lossy and lossless.
+
+use super::{AlphaSink, ImageHeader, send_opaque};
+use crate::error::{ImageLoadError, Interrupted};
+use crate::limits::Limits;
+use image_webp::{DecodingError, WebPDecoder};
+use std::io::{self, Cursor};
+
+pub(super) fn dimensions(bytes: &[u8], limits: &Limits) -> Result<(u32, u32), ImageLoadError> {
+    Ok(open(bytes, limits)?.dimensions())
+}
+
+pub(super) fn decode_alpha(
+    bytes: &[u8],
+    header: &ImageHeader,
+    limits: &Limits,
+    sink: &mut dyn AlphaSink,
+) -> Result<(), Interrupted<ImageLoadError>> {
+    let mut decoder = open(bytes, limits)?;
+    let size = decoder
+        .output_buffer_size()
+        .filter(|size| *size <= limits.max_decoder_memory)
+        .ok_or_else(|| ImageLoadError::DecoderMemory {
+            limit: limits.max_decoder_memory,
+        })?;
+    let mut pixels = vec![0; size];
+    decoder
+        .read_image(&mut pixels)
+        .map_err(|error| load_error(error, limits))?;
+    if !decoder.has_alpha() {
+        return Ok(send_opaque(header, sink)?);
+    }
+    let mut row = Vec::with_capacity(header.width as usize);
+    for pixels in pixels.chunks_exact(header.width as usize * 4) {
+        row.clear();
+        row.extend(pixels.chunks_exact(4).map(|pixel| pixel[3]));
+        sink.row(&row)?;
+    }
+    Ok(())
+}
+
+fn open<'a>(
+    bytes: &'a [u8],
+    limits: &Limits,
+) -> Result<WebPDecoder<Cursor<&'a [u8]>>, ImageLoadError> {
+    let mut decoder =
+        WebPDecoder::new(Cursor::new(bytes)).map_err(|error| load_error(error, limits))?;
+    decoder.set_memory_limit(limits.max_decoder_memory);
+    Ok(decoder)
+}
+
+fn load_error(error: DecodingError, limits: &Limits) -> ImageLoadError {
+    match error {
+        DecodingError::MemoryLimitExceeded => ImageLoadError::DecoderMemory {
+            limit: limits.max_decoder_memory,
+        },
+        DecodingError::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            ImageLoadError::Truncated { format: "WebP" }
+        }
+        other => ImageLoadError::Corrupt {
+            format: "WebP",
+            reason: other.to_string(),
+        },
+    }
+}

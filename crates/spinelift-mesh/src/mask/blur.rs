@@ -1,0 +1,241 @@
+//! Box blur and threshold, row by row.
+//!
+//! The border is reflect-101 (`dcb|abcd|cba`). The kernel is odd, so a rounded mean never ties
+//! and `mean > t` holds exactly when `2 · sum > (2t + 1) · k²`: no division is needed.
+
+use super::binary::BinaryMask;
+
+/// Blurs rows as they come; its memory is a few rows, whatever the height.
+#[derive(Debug)]
+pub(super) struct BoxBlur {
+    height: usize,
+    kernel: usize,
+    /// The least sum of a window that is foreground.
+    least_sum: u32,
+    /// The last `kernel + 1` rows, row `y` at `y % (kernel + 1)`.
+    recent: Vec<Vec<u8>>,
+    rows_in: usize,
+    rows_out: usize,
+    /// Sums over the window's rows, one for each column.
+    columns: Vec<u16>,
+    window: Window,
+}
+
+impl BoxBlur {
+    pub(super) fn new(width: usize, height: usize, kernel: usize, threshold: u8) -> Self {
+        let area = (kernel * kernel) as u32;
+        // A window's sum has to fit: 15² · 255 is the largest that does in 16 bits.
+        let window = if kernel <= 15 {
+            Window::Narrow(Sums::new(width, kernel))
+        } else {
+            Window::Wide(Sums::new(width, kernel))
+        };
+        BoxBlur {
+            height,
+            kernel,
+            least_sum: (2 * u32::from(threshold) + 1) * area / 2 + 1,
+            recent: vec![Vec::new(); kernel + 1],
+            rows_in: 0,
+            rows_out: 0,
+            columns: vec![0; width],
+            window,
+        }
+    }
+
+    /// Takes the next row, and gives the mask every row that is now complete.
+    pub(super) fn push_row(&mut self, row: &[u8], mask: &mut BinaryMask) {
+        let slot = self.rows_in % self.recent.len();
+        self.recent[slot].clear();
+        self.recent[slot].extend_from_slice(row);
+        self.rows_in += 1;
+        let radius = self.kernel / 2;
+        while self.rows_out < self.height
+            && (self.rows_in == self.height || self.rows_in > self.rows_out + radius)
+        {
+            self.slide_down();
+            self.window.foreground(&self.columns, self.least_sum, mask);
+            self.rows_out += 1;
+        }
+    }
+
+    /// Moves the column sums to the window around row `rows_out`.
+    fn slide_down(&mut self) {
+        let radius = (self.kernel / 2) as isize;
+        let center = self.rows_out as isize;
+        if center == 0 {
+            for offset in -radius..=radius {
+                let slot = self.slot(offset);
+                add(&mut self.columns, &self.recent[slot]);
+            }
+        } else {
+            let (gone, come) = (self.slot(center - radius - 1), self.slot(center + radius));
+            exchange(&mut self.columns, &self.recent[gone], &self.recent[come]);
+        }
+    }
+
+    fn slot(&self, row: isize) -> usize {
+        reflect(row, self.height) % self.recent.len()
+    }
+}
+
+fn add(columns: &mut [u16], row: &[u8]) {
+    for (sum, &value) in columns.iter_mut().zip(row) {
+        *sum += u16::from(value);
+    }
+}
+
+fn exchange(columns: &mut [u16], gone: &[u8], come: &[u8]) {
+    for ((sum, &gone), &come) in columns.iter_mut().zip(gone).zip(come) {
+        *sum = *sum + u16::from(come) - u16::from(gone);
+    }
+}
+
+/// The place inside `0..length` that a place outside mirrors; the edge itself is not repeated.
+fn reflect(place: isize, length: usize) -> usize {
+    if length == 1 {
+        return 0;
+    }
+    let period = 2 * (length - 1);
+    let place = place.rem_euclid(period as isize) as usize;
+    place.min(period - place)
+}
+
+#[derive(Debug)]
+enum Window {
+    Narrow(Sums<u16>),
+    Wide(Sums<u32>),
+}
+
+impl Window {
+    fn foreground(&mut self, columns: &[u16], least_sum: u32, mask: &mut BinaryMask) {
+        match self {
+            Window::Narrow(sums) => {
+                let least = u16::try_from(least_sum).ok();
+                sums.foreground(columns, least, mask);
+            }
+            Window::Wide(sums) => sums.foreground(columns, Some(least_sum), mask),
+        }
+    }
+}
+
+/// Sums over a window of columns, by doubling: sums of 1, 2, 4, … neighbours, of which those
+/// that make up the kernel are added. Every pass is a plain loop over slices.
+#[derive(Debug)]
+struct Sums<T> {
+    kernel: usize,
+    padded: Vec<T>,
+    total: Vec<T>,
+    foreground: Vec<u8>,
+}
+
+impl<T: Copy + Default + PartialOrd + From<u16> + std::ops::AddAssign> Sums<T> {
+    fn new(width: usize, kernel: usize) -> Self {
+        Sums {
+            kernel,
+            padded: Vec::with_capacity(width + kernel),
+            total: vec![T::default(); width],
+            foreground: vec![0; width],
+        }
+    }
+
+    /// Appends a row to the mask: windows that sum to `least` or more (`None`: no sum does).
+    fn foreground(&mut self, columns: &[u16], least: Option<T>, mask: &mut BinaryMask) {
+        let Some(least) = least else {
+            return mask.push_empty_row();
+        };
+        self.pad(columns);
+        self.add_up();
+        for (flag, sum) in self.foreground.iter_mut().zip(&self.total) {
+            *flag = u8::from(*sum >= least);
+        }
+        mask.push_row(&self.foreground, 1);
+    }
+
+    fn pad(&mut self, columns: &[u16]) {
+        let radius = (self.kernel / 2) as isize;
+        let width = columns.len();
+        let at = |place: isize| T::from(columns[reflect(place, width)]);
+        self.padded.clear();
+        self.padded.extend((-radius..0).map(at));
+        self.padded.extend(columns.iter().map(|&sum| T::from(sum)));
+        self.padded.extend((0..radius).map(|step| at(width as isize + step)));
+    }
+
+    fn add_up(&mut self) {
+        self.total.fill(T::default());
+        // `padded[x]` holds the sum of `span` columns from x on; `start` of the kernel are done.
+        let (mut span, mut start) = (1, 0);
+        while span <= self.kernel {
+            if self.kernel & span != 0 {
+                for (total, &sum) in self.total.iter_mut().zip(&self.padded[start..]) {
+                    *total += sum;
+                }
+                start += span;
+            }
+            if span * 2 <= self.kernel {
+                double(&mut self.padded, span);
+            }
+            span *= 2;
+        }
+    }
+}
+
+/// `sums[x] += sums[x + span]` for all x, from the left.
+fn double<T: Copy + std::ops::AddAssign>(sums: &mut [T], span: usize) {
+    for x in 0..sums.len().saturating_sub(span) {
+        let next = sums[x + span];
+        sums[x] += next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The definition, pixel by pixel.
+    fn blurred_above(alpha: &[u8], width: usize, height: usize, kernel: usize, threshold: u8, x: usize, y: usize) -> bool {
+        let radius = (kernel / 2) as isize;
+        let mut sum = 0u64;
+        for dy in -radius..=radius {
+            for dx in -radius..=radius {
+                let row = reflect(y as isize + dy, height);
+                let column = reflect(x as isize + dx, width);
+                sum += u64::from(alpha[row * width + column]);
+            }
+        }
+        let mean = (sum as f64 / (kernel * kernel) as f64).round();
+        mean > f64::from(threshold)
+    }
+
+    #[test]
+    fn equals_the_definition_for_every_kernel_and_small_sizes() {
+        let mut state = 1u64;
+        let mut random = move || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as usize
+        };
+        for (width, height) in [(1, 1), (2, 1), (1, 3), (3, 2), (5, 4), (9, 40), (40, 9), (67, 23)] {
+            let alpha: Vec<u8> = (0..width * height).map(|_| [0, 0, 255, random() as u8][random() % 4]).collect();
+            for kernel in (3..=21).step_by(2) {
+                for threshold in [0, 1, 60, 128, 254, 255] {
+                    let mut blur = BoxBlur::new(width, height, kernel, threshold);
+                    let mut mask = BinaryMask::with_rows_to_come(width as u32, height as u32);
+                    for row in alpha.chunks_exact(width) {
+                        blur.push_row(row, &mut mask);
+                    }
+                    let expected = BinaryMask::from_fn(width as u32, height as u32, |x, y| {
+                        blurred_above(&alpha, width, height, kernel, threshold, x as usize, y as usize)
+                    });
+                    assert_eq!(mask, expected, "{width}x{height} k={kernel} t={threshold}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn reflection_does_not_repeat_the_edge() {
+        let places: Vec<usize> = (-4..7).map(|place| reflect(place, 4)).collect();
+        assert_eq!(places, [2, 3, 2, 1, 0, 1, 2, 3, 2, 1, 0]);
+        assert_eq!(reflect(-17, 1), 0);
+    }
+}

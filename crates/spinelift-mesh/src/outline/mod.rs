@@ -1,0 +1,87 @@
+//! Contour → outline of few vertices.
+
+mod simplify;
+
+pub use simplify::simplify;
+
+use crate::contour::Contour;
+use crate::parameters::MeshParameters;
+
+/// A closed polygon around the sprite, in ring order; the last vertex joins the first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outline {
+    /// `[x, y]` of each vertex, in pixels.
+    pub points: Vec<[i32; 2]>,
+    /// Whether it is the image's rectangle, because simplification failed.
+    pub is_fallback_rectangle: bool,
+}
+
+impl Outline {
+    /// Simplifies a contour with the [tolerance] that the parameters ask for. Where fewer than
+    /// three vertices are left, the image's rectangle is the outline.
+    #[must_use]
+    pub fn from_contour(
+        contour: &Contour,
+        parameters: &MeshParameters,
+        width: u32,
+        height: u32,
+    ) -> Self {
+        let arc_length = contour.arc_length();
+        if contour.points.len() >= 3 && arc_length > 0.0 {
+            let points = simplify(&contour.points, tolerance(parameters, arc_length));
+            if points.len() >= 3 {
+                return Outline { points, is_fallback_rectangle: false };
+            }
+        }
+        let (width, height) = (width as i32, height as i32);
+        Outline {
+            points: vec![[0, 0], [width, 0], [width, height], [0, height]],
+            is_fallback_rectangle: true,
+        }
+    }
+
+    /// The points as vertices of a mesh.
+    #[must_use]
+    pub fn vertices(&self) -> Vec<[f64; 2]> {
+        self.points.iter().map(|point| point.map(f64::from)).collect()
+    }
+}
+
+/// How far, in pixels, the outline may lie from a contour of the given length: 0.2 % of it at
+/// the largest `detail_factor`, 3 % at the smallest, up to five times that with
+/// `concave_factor`; never below 0.1.
+#[must_use]
+pub fn tolerance(parameters: &MeshParameters, arc_length: f64) -> f64 {
+    let detail = parameters.detail_factor.clamp(0.001, 0.050);
+    let detail = (detail - 0.001) / (0.050 - 0.001);
+    let share = 0.002 + (1.0 - detail.sqrt()) * (0.03 - 0.002);
+    let coarsening = 1.0 + 4.0 * parameters.concave_factor / 100.0;
+    (share * arc_length * coarsening).max(0.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_detail_is_less_tolerance() {
+        let at = |detail_factor, concave_factor| {
+            let parameters =
+                MeshParameters { detail_factor, concave_factor, ..Default::default() };
+            tolerance(&parameters, 1000.0)
+        };
+        assert!((at(0.001, 0.0) - 30.0).abs() < 1e-9);
+        assert!((at(0.050, 0.0) - 2.0).abs() < 1e-9);
+        assert!((at(0.001, 100.0) - 150.0).abs() < 1e-9);
+        assert!(at(0.02, 0.0) < at(0.01, 0.0));
+        assert_eq!(tolerance(&MeshParameters::default(), 1.0), 0.1);
+    }
+
+    #[test]
+    fn what_cannot_be_simplified_becomes_the_rectangle() {
+        let contour = Contour { points: vec![[0, 0], [5, 0]], area: 0.0 };
+        let outline = Outline::from_contour(&contour, &MeshParameters::default(), 6, 1);
+        assert!(outline.is_fallback_rectangle);
+        assert_eq!(outline.points, [[0, 0], [6, 0], [6, 1], [0, 1]]);
+    }
+}

@@ -1,0 +1,214 @@
+//! Outline → triangles.
+//!
+//! A constrained Delaunay triangulation of the outline, refined until no triangle is above an
+//! area bound. An outline that crosses or touches itself is repaired: all that it encloses is
+//! filled.
+
+mod constraints;
+mod crossings;
+mod delaunay;
+mod predicates;
+mod refine;
+mod region;
+mod rings;
+mod subdivision;
+
+use crate::error::{Interrupted, TriangulationError};
+use crate::parameters::MeshParameters;
+use crate::progress::Observer;
+use constraints::{Constraints, Crossing};
+use crossings::PlanarGraph;
+use predicates::{Adaptive, OnGrid, Point, Predicates};
+use rings::Triangles;
+
+/// A triangulated outline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Triangulation {
+    /// `[x, y]` of each vertex. First the outline's, in order, then Steiner points.
+    pub vertices: Vec<[f64; 2]>,
+    /// Three vertex indices each; the signed area over (x, y) is positive.
+    pub triangles: Vec<[u32; 3]>,
+    /// The boundary, ring after ring, each in the outline's sense of rotation.
+    pub rings: Vec<Vec<u32>>,
+    /// What was wrong with the outline.
+    pub repair: Option<Repair>,
+}
+
+/// What was done to an outline that is no simple polygon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repair {
+    /// All that it encloses was filled.
+    Filled {
+        /// Places where it crossed or touched itself.
+        intersections: usize,
+    },
+    /// Its convex hull was taken instead.
+    ConvexHull,
+}
+
+/// What a triangulation may contain.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bounds {
+    /// No triangle gets a larger area (px²); `None` adds no vertices.
+    pub max_area: Option<f64>,
+    /// The largest number of vertices.
+    pub max_vertices: usize,
+}
+
+/// The bound on the triangles' area that the parameters ask for: none without interior density,
+/// else the image's area over `internal_vertex_density · density_scaling_factor`, but at least
+/// `min_triangle_area`.
+#[must_use]
+pub fn area_bound(parameters: &MeshParameters, width: u32, height: u32) -> Option<f64> {
+    let density = f64::from(parameters.internal_vertex_density);
+    (density > 0.0).then(|| {
+        let area = f64::from(width) * f64::from(height);
+        (area / (density * parameters.density_scaling_factor)).max(parameters.min_triangle_area)
+    })
+}
+
+/// Fills a closed outline with triangles.
+///
+/// # Errors
+/// [`TriangulationError`] when the outline encloses nothing, has a coordinate that is not
+/// finite, or when the mesh would have more than `max_vertices`; [`Interrupted::Stopped`] when
+/// the observer said so.
+pub fn triangulate(
+    outline: &[[f64; 2]],
+    bounds: Bounds,
+    observer: &mut dyn Observer,
+) -> Result<Triangulation, Interrupted<TriangulationError>> {
+    check(outline, bounds)?;
+    let mut filled = fill(outline)?;
+    if let Some(max_area) = bounds.max_area {
+        refine::refine(&mut filled, max_area, bounds.max_vertices, observer)?;
+    }
+    Ok(filled)
+}
+
+fn check(outline: &[Point], bounds: Bounds) -> Result<(), TriangulationError> {
+    let vertex_count = outline.len();
+    if vertex_count < 3 {
+        return Err(TriangulationError::InsufficientVertices { vertex_count });
+    }
+    if !outline.iter().flatten().all(|value| value.is_finite()) {
+        return Err(TriangulationError::NotFinite);
+    }
+    if vertex_count > bounds.max_vertices {
+        return Err(TriangulationError::TooManyVertices {
+            estimate: vertex_count,
+            limit: bounds.max_vertices,
+        });
+    }
+    Ok(())
+}
+
+/// Triangulates the outline without adding vertices, but for those where it crosses itself.
+fn fill(outline: &[Point]) -> Result<Triangulation, TriangulationError> {
+    let graph = PlanarGraph::ring(outline);
+    match triangulate_graph(&graph) {
+        Ok((triangles, 0)) if graph.points.len() == outline.len() => {
+            if triangles.is_empty() {
+                return Err(TriangulationError::Collinear { vertex_count: outline.len() });
+            }
+            Ok(Triangulation {
+                vertices: graph.points,
+                triangles,
+                rings: vec![(0..outline.len() as u32).collect()],
+                repair: None,
+            })
+        }
+        touching_or_crossing => repair(outline, graph, touching_or_crossing),
+    }
+}
+
+/// Splits crossing segments until none are left, and fills what they enclose.
+fn repair(
+    outline: &[Point],
+    mut graph: PlanarGraph,
+    mut attempt: Result<(Vec<[u32; 3]>, usize), Crossing>,
+) -> Result<Triangulation, TriangulationError> {
+    /// Splitting moves segments by a tiny amount, which may make another crossing; a second
+    /// round is rare, and more have not been seen.
+    const MAX_ROUNDS: usize = 8;
+    let mut intersections = outline.len() - graph.points.len();
+    for _ in 0..MAX_ROUNDS {
+        match attempt {
+            Ok((triangles, touches)) => {
+                intersections += touches;
+                return assemble(
+                    graph.points,
+                    triangles,
+                    outline,
+                    Repair::Filled { intersections },
+                );
+            }
+            Err(Crossing) => {
+                intersections += graph.split_crossings();
+                attempt = triangulate_graph(&graph);
+            }
+        }
+    }
+    let (triangles, _) = triangulate_graph(&graph.without_segments())
+        .unwrap_or_else(|Crossing| unreachable!("there are no segments"));
+    assemble(graph.points, triangles, outline, Repair::ConvexHull)
+}
+
+/// Drops vertices that no triangle uses, and finds the rings.
+fn assemble(
+    points: Vec<Point>,
+    triangles: Vec<[u32; 3]>,
+    outline: &[Point],
+    repair: Repair,
+) -> Result<Triangulation, TriangulationError> {
+    if triangles.is_empty() {
+        return Err(TriangulationError::Collinear { vertex_count: outline.len() });
+    }
+    let triangles = Triangles { points, triangles }.without_unused_points();
+    let rings = triangles.rings(signed_area(outline) < 0.0);
+    Ok(Triangulation {
+        vertices: triangles.points,
+        triangles: triangles.triangles,
+        rings,
+        repair: Some(repair),
+    })
+}
+
+/// The enclosed triangles of a graph, and how often its segments touched.
+fn triangulate_graph(graph: &PlanarGraph) -> Result<(Vec<[u32; 3]>, usize), Crossing> {
+    if OnGrid::fits(&graph.points) {
+        triangulate_with(graph, OnGrid)
+    } else {
+        triangulate_with(graph, Adaptive)
+    }
+}
+
+fn triangulate_with(
+    graph: &PlanarGraph,
+    predicates: impl Predicates,
+) -> Result<(Vec<[u32; 3]>, usize), Crossing> {
+    if graph.points.len() < 3 {
+        return Ok((Vec::new(), 0));
+    }
+    let mut delaunay = delaunay::triangulate(&graph.points, &graph.sorted, predicates);
+    let mut touches = 0;
+    if let Some(segments) = &graph.segments {
+        let mut constraints =
+            Constraints::new(&graph.points, predicates, &mut delaunay.subdivision);
+        for &[from, to] in segments {
+            constraints.insert(from, to)?;
+        }
+        touches = constraints.touches();
+    } else {
+        delaunay.constrain_hull();
+    }
+    let triangles = region::enclosed_triangles(&delaunay.subdivision, delaunay.outer);
+    Ok((triangles, touches))
+}
+
+/// Half the sum of cross products: positive when the ring runs clockwise on a screen with y
+/// down.
+fn signed_area(ring: &[Point]) -> f64 {
+    let next = ring.iter().cycle().skip(1);
+    ring.iter().zip(next).map(|(a, b)| a[0] * b[1] - b[0] * a[1]).sum::<f64>() / 2.0
+}
