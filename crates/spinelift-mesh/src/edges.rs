@@ -23,7 +23,11 @@ impl Edges {
             let mut ends = by_smaller_end.ends(start);
             while let Some((&end, _)) = ends.split_first() {
                 let uses = ends.iter().take_while(|&&other| other == end).count();
-                let list = if uses == 1 { &mut edges.boundary } else { &mut edges.internal };
+                let list = if uses == 1 {
+                    &mut edges.boundary
+                } else {
+                    &mut edges.internal
+                };
                 list.extend([start as u32, end]);
                 ends = &ends[uses..];
             }
@@ -41,7 +45,10 @@ struct Incidence {
 impl Incidence {
     fn new(triangles: &[[u32; 3]], vertex_count: usize) -> Self {
         let sides = || {
-            triangles.iter().flat_map(|&[a, b, c]| [[a, b], [b, c], [c, a]]).map(|[a, b]| (a.min(b), a.max(b)))
+            triangles
+                .iter()
+                .flat_map(|&[a, b, c]| [[a, b], [b, c], [c, a]])
+                .map(|[a, b]| (a.min(b), a.max(b)))
         };
         let mut offsets = vec![0; vertex_count + 1];
         sides().for_each(|(start, _)| offsets[start as usize + 1] += 1);

@@ -95,7 +95,11 @@ fn make_mask(
         count: 0,
     };
     let decoded = decode_alpha(image, header, limits, &mut rows);
-    let step = if rows.count == 0 { Step::CreateMask } else { Step::ProcessContours };
+    let step = if rows.count == 0 {
+        Step::CreateMask
+    } else {
+        Step::ProcessContours
+    };
     decoded.map_err(|error| error.during(step))?;
     Ok(rows.mask.finish())
 }
@@ -120,11 +124,12 @@ impl AlphaSink for WatchedRows<'_> {
 }
 
 fn warnings(outline: &Outline, triangulation: &Triangulation) -> Vec<Warning> {
-    let fallback = outline.is_fallback_rectangle.then_some(Warning::FallbackRectangle);
+    let fallback = outline
+        .is_fallback_rectangle
+        .then_some(Warning::FallbackRectangle);
     let repair = triangulation.repair.map(|repair| match repair {
         Repair::Filled { intersections } => Warning::OutlineRepaired { intersections },
         Repair::ConvexHull => Warning::OutlineReplacedByHull,
     });
     fallback.into_iter().chain(repair).collect()
 }
-

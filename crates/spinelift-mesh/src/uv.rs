@@ -4,7 +4,10 @@
 #[must_use]
 pub fn texture_coordinates(vertices: &[[f64; 2]], width: u32, height: u32) -> Vec<f64> {
     let (width, height) = (f64::from(width), f64::from(height));
-    vertices.iter().flat_map(|[x, y]| [x / width, y / height]).collect()
+    vertices
+        .iter()
+        .flat_map(|[x, y]| [x / width, y / height])
+        .collect()
 }
 
 #[cfg(test)]
@@ -13,6 +16,9 @@ mod tests {
 
     #[test]
     fn the_corners_of_the_image_are_zero_and_one() {
-        assert_eq!(texture_coordinates(&[[0.0, 0.0], [8.0, 2.0]], 8, 4), [0.0, 0.0, 1.0, 0.5]);
+        assert_eq!(
+            texture_coordinates(&[[0.0, 0.0], [8.0, 2.0]], 8, 4),
+            [0.0, 0.0, 1.0, 0.5]
+        );
     }
 }

@@ -74,9 +74,16 @@ pub fn find_main_contour(
     }
     let area = best.ok_or(ContourError::NothingVisible)? as f64 / 2.0;
     if area < min_contour_area {
-        return Err(ContourError::TooSmall { largest: area, minimum: min_contour_area }.into());
+        return Err(ContourError::TooSmall {
+            largest: area,
+            minimum: min_contour_area,
+        }
+        .into());
     }
-    Ok(Contour { points: best_points, area })
+    Ok(Contour {
+        points: best_points,
+        area,
+    })
 }
 
 #[cfg(test)]
@@ -136,12 +143,7 @@ mod tests {
     #[test]
     fn an_island_between_the_arms_of_another_is_outside_of_it() {
         let found = contour(&[
-            "#......",
-            "#.####.",
-            "#.####.",
-            "#.####.",
-            "#......",
-            "#######",
+            "#......", "#.####.", "#.####.", "#.####.", "#......", "#######",
         ]);
         assert_eq!(found.points[0], [2, 1]);
     }
@@ -149,9 +151,15 @@ mod tests {
     #[test]
     fn nothing_and_too_little_are_errors() {
         let nothing = find_main_contour(&mask(&["..", ".."]), 1.0, &mut ());
-        assert_eq!(nothing, Err(Interrupted::Failed(ContourError::NothingVisible)));
+        assert_eq!(
+            nothing,
+            Err(Interrupted::Failed(ContourError::NothingVisible))
+        );
         let small = find_main_contour(&mask(&["##", "##"]), 1.5, &mut ());
-        let error = ContourError::TooSmall { largest: 1.0, minimum: 1.5 };
+        let error = ContourError::TooSmall {
+            largest: 1.0,
+            minimum: 1.5,
+        };
         assert_eq!(small, Err(Interrupted::Failed(error)));
         assert!(find_main_contour(&mask(&["##", "##"]), 1.0, &mut ()).is_ok());
     }

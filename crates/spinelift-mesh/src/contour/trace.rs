@@ -4,8 +4,16 @@ use crate::mask::BinaryMask;
 use crate::progress::{Observer, Stopped, proceed};
 
 /// Steps to the neighbours: east first, then counter-clockwise on screen.
-const STEPS: [[i32; 2]; 8] =
-    [[1, 0], [1, -1], [0, -1], [-1, -1], [-1, 0], [-1, 1], [0, 1], [1, 1]];
+const STEPS: [[i32; 2]; 8] = [
+    [1, 0],
+    [1, -1],
+    [0, -1],
+    [-1, -1],
+    [-1, 0],
+    [-1, 1],
+    [0, 1],
+    [1, 1],
+];
 const WEST: u32 = 4;
 
 /// Steps between two questions to the observer.
@@ -92,7 +100,10 @@ impl<'a> Tracer<'a> {
                 proceed(observer.poll())?;
             }
             // The first neighbour counter-clockwise after the one we came from.
-            let turns = self.neighbours(cell).rotate_right(backwards + 1).trailing_zeros();
+            let turns = self
+                .neighbours(cell)
+                .rotate_right(backwards + 1)
+                .trailing_zeros();
             let direction = (backwards + 1 + turns) % 8;
             self.traced.set(cell);
             // The search went past east: the right neighbour is outside.
@@ -104,7 +115,8 @@ impl<'a> Tracer<'a> {
             }
             previous = direction;
             let [dx, dy] = STEPS[direction as usize];
-            doubled_area += i64::from(point[0]) * i64::from(dy) - i64::from(point[1]) * i64::from(dx);
+            doubled_area +=
+                i64::from(point[0]) * i64::from(dy) - i64::from(point[1]) * i64::from(dx);
             point = [point[0] + dx, point[1] + dy];
             let next = self.neighbour(cell, direction);
             if next == start && cell == last {

@@ -36,7 +36,10 @@ fn has_end_of_image(bytes: &[u8]) -> bool {
 
 fn load_error(error: DecodeErrors) -> ImageLoadError {
     match error {
-        DecodeErrors::ZeroError => ImageLoadError::NoPixels { width: 0, height: 0 },
+        DecodeErrors::ZeroError => ImageLoadError::NoPixels {
+            width: 0,
+            height: 0,
+        },
         DecodeErrors::ExhaustedData | DecodeErrors::IoErrors(_) => {
             ImageLoadError::Truncated { format: "JPEG" }
         }

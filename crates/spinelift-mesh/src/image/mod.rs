@@ -33,9 +33,21 @@ impl ImageFormat {
         match bytes {
             [] => Err(ImageLoadError::Empty),
             [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Ok(ImageFormat::Png),
-            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => {
-                Ok(ImageFormat::WebP)
-            }
+            [
+                b'R',
+                b'I',
+                b'F',
+                b'F',
+                _,
+                _,
+                _,
+                _,
+                b'W',
+                b'E',
+                b'B',
+                b'P',
+                ..,
+            ] => Ok(ImageFormat::WebP),
             [0xff, 0xd8, 0xff, ..] => Ok(ImageFormat::Jpeg),
             _ => Err(ImageLoadError::UnknownFormat {
                 found: guess_other_format(bytes),
@@ -111,9 +123,17 @@ impl ImageHeader {
         if width == 0 || height == 0 {
             Err(ImageLoadError::NoPixels { width, height })
         } else if width > limit || height > limit {
-            Err(ImageLoadError::TooLarge { width, height, limit })
+            Err(ImageLoadError::TooLarge {
+                width,
+                height,
+                limit,
+            })
         } else {
-            Ok(ImageHeader { format, width, height })
+            Ok(ImageHeader {
+                format,
+                width,
+                height,
+            })
         }
     }
 }

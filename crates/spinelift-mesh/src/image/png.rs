@@ -31,7 +31,9 @@ pub(super) fn decode_alpha(
     let fail = |error| Interrupted::Failed(load_error(error, limits));
     let mut decoder = png::Decoder::new_with_limits(
         Cursor::new(bytes),
-        png::Limits { bytes: limits.max_decoder_memory },
+        png::Limits {
+            bytes: limits.max_decoder_memory,
+        },
     );
     decoder.set_transformations(Transformations::normalize_to_color8());
     decoder.set_ignore_text_chunk(true);
@@ -59,7 +61,9 @@ pub(super) fn decode_alpha(
     }
     // The end of the file holds the last checksums: a truncated or damaged one shows here.
     reader.finish().map_err(fail)?;
-    plane.chunks_exact(width).try_for_each(|row| sink.row(row))?;
+    plane
+        .chunks_exact(width)
+        .try_for_each(|row| sink.row(row))?;
     Ok(())
 }
 

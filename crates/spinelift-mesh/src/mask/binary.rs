@@ -114,7 +114,11 @@ impl BinaryMask {
 
     /// The same size, nothing set: for marks on pixels.
     pub(crate) fn blank(&self) -> Self {
-        BinaryMask { bits: vec![0; self.bits.len()], rows: self.height, ..*self }
+        BinaryMask {
+            bits: vec![0; self.bits.len()],
+            rows: self.height,
+            ..*self
+        }
     }
 
     /// A pixel's place in the bits: `cell + 1` is its right neighbour, `cell + cells_per_row()`
@@ -185,10 +189,17 @@ mod tests {
             mask.push_row(&values, 0);
             for x in -2..width as i32 + 2 {
                 let inside = (0..width as i32).contains(&x);
-                assert_eq!(mask.get(x, 0), inside && values[x as usize] >= 128, "{width} {x}");
+                assert_eq!(
+                    mask.get(x, 0),
+                    inside && values[x as usize] >= 128,
+                    "{width} {x}"
+                );
                 assert_eq!(mask.get(x, 1), inside, "{width} {x}");
             }
-            assert_eq!(mask, BinaryMask::from_fn(width, 2, |x, y| y == 1 || values[x as usize] >= 128));
+            assert_eq!(
+                mask,
+                BinaryMask::from_fn(width, 2, |x, y| y == 1 || values[x as usize] >= 128)
+            );
         }
     }
 

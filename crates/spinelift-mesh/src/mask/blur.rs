@@ -158,7 +158,8 @@ impl<T: Copy + Default + PartialOrd + From<u16> + std::ops::AddAssign> Sums<T> {
         self.padded.clear();
         self.padded.extend((-radius..0).map(at));
         self.padded.extend(columns.iter().map(|&sum| T::from(sum)));
-        self.padded.extend((0..radius).map(|step| at(width as isize + step)));
+        self.padded
+            .extend((0..radius).map(|step| at(width as isize + step)));
     }
 
     fn add_up(&mut self) {
@@ -193,7 +194,15 @@ mod tests {
     use super::*;
 
     /// The definition, pixel by pixel.
-    fn blurred_above(alpha: &[u8], width: usize, height: usize, kernel: usize, threshold: u8, x: usize, y: usize) -> bool {
+    fn blurred_above(
+        alpha: &[u8],
+        width: usize,
+        height: usize,
+        kernel: usize,
+        threshold: u8,
+        x: usize,
+        y: usize,
+    ) -> bool {
         let radius = (kernel / 2) as isize;
         let mut sum = 0u64;
         for dy in -radius..=radius {
@@ -211,11 +220,24 @@ mod tests {
     fn equals_the_definition_for_every_kernel_and_small_sizes() {
         let mut state = 1u64;
         let mut random = move || {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            state = state
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
             (state >> 33) as usize
         };
-        for (width, height) in [(1, 1), (2, 1), (1, 3), (3, 2), (5, 4), (9, 40), (40, 9), (67, 23)] {
-            let alpha: Vec<u8> = (0..width * height).map(|_| [0, 0, 255, random() as u8][random() % 4]).collect();
+        for (width, height) in [
+            (1, 1),
+            (2, 1),
+            (1, 3),
+            (3, 2),
+            (5, 4),
+            (9, 40),
+            (40, 9),
+            (67, 23),
+        ] {
+            let alpha: Vec<u8> = (0..width * height)
+                .map(|_| [0, 0, 255, random() as u8][random() % 4])
+                .collect();
             for kernel in (3..=21).step_by(2) {
                 for threshold in [0, 1, 60, 128, 254, 255] {
                     let mut blur = BoxBlur::new(width, height, kernel, threshold);
@@ -224,7 +246,9 @@ mod tests {
                         blur.push_row(row, &mut mask);
                     }
                     let expected = BinaryMask::from_fn(width as u32, height as u32, |x, y| {
-                        blurred_above(&alpha, width, height, kernel, threshold, x as usize, y as usize)
+                        blurred_above(
+                            &alpha, width, height, kernel, threshold, x as usize, y as usize,
+                        )
                     });
                     assert_eq!(mask, expected, "{width}x{height} k={kernel} t={threshold}");
                 }

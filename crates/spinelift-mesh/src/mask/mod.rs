@@ -24,7 +24,11 @@ pub struct MaskBuilder {
 enum Stage {
     /// Without blur both thresholds are one: foreground is alpha ≥ `least`.
     Threshold { least: u16 },
-    Blur { blur: BoxBlur, alpha_threshold: u8, row: Vec<u8> },
+    Blur {
+        blur: BoxBlur,
+        alpha_threshold: u8,
+        row: Vec<u8>,
+    },
 }
 
 impl MaskBuilder {
@@ -69,9 +73,17 @@ impl AlphaSink for MaskBuilder {
                 Ok(least) => self.mask.push_row(alpha, least),
                 Err(_) => self.mask.push_empty_row(),
             },
-            Stage::Blur { blur, alpha_threshold, row } => {
+            Stage::Blur {
+                blur,
+                alpha_threshold,
+                row,
+            } => {
                 row.clear();
-                row.extend(alpha.iter().map(|&a| if a < *alpha_threshold { 0 } else { a }));
+                row.extend(
+                    alpha
+                        .iter()
+                        .map(|&a| if a < *alpha_threshold { 0 } else { a }),
+                );
                 blur.push_row(row, &mut self.mask);
             }
         }

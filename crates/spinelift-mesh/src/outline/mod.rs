@@ -30,7 +30,10 @@ impl Outline {
         if contour.points.len() >= 3 && arc_length > 0.0 {
             let points = simplify(&contour.points, tolerance(parameters, arc_length));
             if points.len() >= 3 {
-                return Outline { points, is_fallback_rectangle: false };
+                return Outline {
+                    points,
+                    is_fallback_rectangle: false,
+                };
             }
         }
         let (width, height) = (width as i32, height as i32);
@@ -43,7 +46,10 @@ impl Outline {
     /// The points as vertices of a mesh.
     #[must_use]
     pub fn vertices(&self) -> Vec<[f64; 2]> {
-        self.points.iter().map(|point| point.map(f64::from)).collect()
+        self.points
+            .iter()
+            .map(|point| point.map(f64::from))
+            .collect()
     }
 }
 
@@ -66,8 +72,11 @@ mod tests {
     #[test]
     fn more_detail_is_less_tolerance() {
         let at = |detail_factor, concave_factor| {
-            let parameters =
-                MeshParameters { detail_factor, concave_factor, ..Default::default() };
+            let parameters = MeshParameters {
+                detail_factor,
+                concave_factor,
+                ..Default::default()
+            };
             tolerance(&parameters, 1000.0)
         };
         assert!((at(0.001, 0.0) - 30.0).abs() < 1e-9);
@@ -79,7 +88,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_simplified_becomes_the_rectangle() {
-        let contour = Contour { points: vec![[0, 0], [5, 0]], area: 0.0 };
+        let contour = Contour {
+            points: vec![[0, 0], [5, 0]],
+            area: 0.0,
+        };
         let outline = Outline::from_contour(&contour, &MeshParameters::default(), 6, 1);
         assert!(outline.is_fallback_rectangle);
         assert_eq!(outline.points, [[0, 0], [6, 0], [6, 1], [0, 1]]);

@@ -36,7 +36,9 @@ fn douglas_peucker(points: &[Point], squared_tolerance: f64) -> Vec<Point> {
     while let Some((start, end)) = slices.pop() {
         let segment = Segment::new(ring[start], ring[end]);
         match segment.farthest(&ring[start + 1..end]) {
-            Some((offset, distance)) if distance as f64 > squared_tolerance * segment.squared_length as f64 => {
+            Some((offset, distance))
+                if distance as f64 > squared_tolerance * segment.squared_length as f64 =>
+            {
                 let at = start + 1 + offset;
                 slices.push((at, end));
                 slices.push((start, at));
@@ -76,7 +78,11 @@ struct Segment {
 
 impl Segment {
     fn new(start: Point, end: Point) -> Self {
-        Segment { start, end, squared_length: squared_length(sub(end, start)) }
+        Segment {
+            start,
+            end,
+            squared_length: squared_length(sub(end, start)),
+        }
     }
 
     /// The first of the points farthest from the segment, if any is off it, and its squared
@@ -138,7 +144,12 @@ fn drop_nearly_collinear(ring: &mut Vec<Point>, squared_tolerance: f64) {
     ring.truncate(left);
 }
 
-fn is_nearly_collinear(previous: Point, current: Point, next: Point, squared_tolerance: f64) -> bool {
+fn is_nearly_collinear(
+    previous: Point,
+    current: Point,
+    next: Point,
+    squared_tolerance: f64,
+) -> bool {
     let chord = sub(next, previous);
     let offset = cross(sub(current, previous), chord);
     (offset * offset) as f64 <= 0.5 * squared_tolerance * squared_length(chord) as f64

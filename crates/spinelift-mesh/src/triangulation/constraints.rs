@@ -32,12 +32,22 @@ enum Course {
 }
 
 impl<'a, P: Predicates> Constraints<'a, P> {
-    pub(super) fn new(points: &'a [Point], predicates: P, subdivision: &'a mut Subdivision) -> Self {
+    pub(super) fn new(
+        points: &'a [Point],
+        predicates: P,
+        subdivision: &'a mut Subdivision,
+    ) -> Self {
         let mut leaving = vec![NONE; points.len()];
         for edge in subdivision.half_edges() {
             leaving[subdivision.origin(edge) as usize] = edge;
         }
-        Constraints { points, predicates, subdivision, leaving, touches: 0 }
+        Constraints {
+            points,
+            predicates,
+            subdivision,
+            leaving,
+            touches: 0,
+        }
     }
 
     /// Inserts the segment between two vertices; where it runs through other vertices, its
@@ -115,7 +125,12 @@ impl<'a, P: Predicates> Constraints<'a, P> {
     }
 
     /// All edges that the segment crosses, in order, and the vertex where it ends.
-    fn crossed_edges(&self, from: u32, to: u32, first: u32) -> Result<(VecDeque<u32>, u32), Crossing> {
+    fn crossed_edges(
+        &self,
+        from: u32,
+        to: u32,
+        first: u32,
+    ) -> Result<(VecDeque<u32>, u32), Crossing> {
         let s = &*self.subdivision;
         let mut crossed = VecDeque::new();
         let mut edge = first;

@@ -18,20 +18,32 @@ impl PlanarGraph {
     /// A closed ring. Points that occur again are taken once.
     pub(super) fn ring(ring: &[Point]) -> Self {
         let sorted = sorted(ring);
-        let is_repeated = |pair: &[u32]| compare(ring[pair[0] as usize], ring[pair[1] as usize]).is_eq();
+        let is_repeated =
+            |pair: &[u32]| compare(ring[pair[0] as usize], ring[pair[1] as usize]).is_eq();
         if sorted.windows(2).any(is_repeated) {
             let mut collected = Distinct::default();
             let indices: Vec<u32> = ring.iter().map(|&point| collected.index(point)).collect();
             let sorted = self::sorted(&collected.points);
-            return PlanarGraph { points: collected.points, sorted, segments: Some(close(&indices)) };
+            return PlanarGraph {
+                points: collected.points,
+                sorted,
+                segments: Some(close(&indices)),
+            };
         }
         let indices: Vec<u32> = (0..ring.len() as u32).collect();
-        PlanarGraph { points: ring.to_vec(), sorted, segments: Some(close(&indices)) }
+        PlanarGraph {
+            points: ring.to_vec(),
+            sorted,
+            segments: Some(close(&indices)),
+        }
     }
 
     /// The same points and their convex hull.
     pub(super) fn without_segments(&self) -> Self {
-        PlanarGraph { segments: None, ..self.clone() }
+        PlanarGraph {
+            segments: None,
+            ..self.clone()
+        }
     }
 
     /// Splits every two segments that cross, at the intersection rounded to 1/1024 of a unit.
@@ -96,8 +108,10 @@ impl PlanarGraph {
             (point[0] - start[0]).hypot(point[1] - start[1])
         };
         cuts.sort_by(|&a, &b| distance(a).total_cmp(&distance(b)).then(a.cmp(&b)));
-        let stations: Vec<u32> =
-            std::iter::once(from).chain(cuts).chain(std::iter::once(to)).collect();
+        let stations: Vec<u32> = std::iter::once(from)
+            .chain(cuts)
+            .chain(std::iter::once(to))
+            .collect();
         let pieces = stations.windows(2).map(|pair| [pair[0], pair[1]]);
         pieces.filter(|[a, b]| a != b).collect()
     }
@@ -112,18 +126,27 @@ fn intersection(a: Point, b: Point, c: Point, d: Point) -> Option<Point> {
     crosses.then(|| {
         let share = of_a / (of_a - of_b);
         let round = |value: f64| (value * 1024.0).round() / 1024.0;
-        [round(a[0] + share * (b[0] - a[0])), round(a[1] + share * (b[1] - a[1]))]
+        [
+            round(a[0] + share * (b[0] - a[0])),
+            round(a[1] + share * (b[1] - a[1])),
+        ]
     })
 }
 
 fn close(indices: &[u32]) -> Vec<[u32; 2]> {
     let next = indices.iter().cycle().skip(1);
-    indices.iter().zip(next).map(|(&a, &b)| [a, b]).filter(|[a, b]| a != b).collect()
+    indices
+        .iter()
+        .zip(next)
+        .map(|(&a, &b)| [a, b])
+        .filter(|[a, b]| a != b)
+        .collect()
 }
 
 fn sorted(points: &[Point]) -> Vec<u32> {
     let mut order: Vec<u32> = (0..points.len() as u32).collect();
-    order.sort_unstable_by(|&a, &b| compare(points[a as usize], points[b as usize]).then(a.cmp(&b)));
+    order
+        .sort_unstable_by(|&a, &b| compare(points[a as usize], points[b as usize]).then(a.cmp(&b)));
     order
 }
 
@@ -151,9 +174,12 @@ impl Distinct {
 
     fn index(&mut self, point: Point) -> u32 {
         let point = point.map(|value| value + 0.0);
-        *self.indices.entry(point.map(f64::to_bits)).or_insert_with(|| {
-            self.points.push(point);
-            self.points.len() as u32 - 1
-        })
+        *self
+            .indices
+            .entry(point.map(f64::to_bits))
+            .or_insert_with(|| {
+                self.points.push(point);
+                self.points.len() as u32 - 1
+            })
     }
 }

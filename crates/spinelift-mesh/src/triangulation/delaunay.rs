@@ -26,14 +26,21 @@ impl Delaunay {
 
 /// Triangulates the points whose indices are given, sorted by x, then y, without repetitions;
 /// at least two.
-pub(super) fn triangulate<P: Predicates>(points: &[Point], sorted: &[u32], predicates: P) -> Delaunay {
+pub(super) fn triangulate<P: Predicates>(
+    points: &[Point],
+    sorted: &[u32],
+    predicates: P,
+) -> Delaunay {
     let mut builder = Builder {
         points,
         predicates,
         subdivision: Subdivision::with_capacity(3 * sorted.len()),
     };
     let (left, _) = builder.build(sorted);
-    Delaunay { subdivision: builder.subdivision, outer: twin(left) }
+    Delaunay {
+        subdivision: builder.subdivision,
+        outer: twin(left),
+    }
 }
 
 struct Builder<'a, P> {
@@ -70,7 +77,11 @@ impl<P: Predicates> Builder<'_, P> {
             return (ab, twin(bc));
         }
         let ca = self.subdivision.connect(bc, ab);
-        if turn > 0.0 { (ab, twin(bc)) } else { (twin(ca), ca) }
+        if turn > 0.0 {
+            (ab, twin(bc))
+        } else {
+            (twin(ca), ca)
+        }
     }
 
     fn merge(&mut self, left: (u32, u32), right: (u32, u32)) -> (u32, u32) {
@@ -94,7 +105,8 @@ impl<P: Predicates> Builder<'_, P> {
         loop {
             if self.orientation(s.origin(right), s.origin(left), s.destination(left)) > 0.0 {
                 left = s.next_around_left(left);
-            } else if self.orientation(s.origin(left), s.destination(right), s.origin(right)) > 0.0 {
+            } else if self.orientation(s.origin(left), s.destination(right), s.origin(right)) > 0.0
+            {
                 right = s.previous_around_right(right);
             } else {
                 return (left, right);

@@ -109,7 +109,9 @@ fn fill(outline: &[Point]) -> Result<Triangulation, TriangulationError> {
     match triangulate_graph(&graph) {
         Ok((triangles, 0)) if graph.points.len() == outline.len() => {
             if triangles.is_empty() {
-                return Err(TriangulationError::Collinear { vertex_count: outline.len() });
+                return Err(TriangulationError::Collinear {
+                    vertex_count: outline.len(),
+                });
             }
             Ok(Triangulation {
                 vertices: graph.points,
@@ -162,7 +164,9 @@ fn assemble(
     repair: Repair,
 ) -> Result<Triangulation, TriangulationError> {
     if triangles.is_empty() {
-        return Err(TriangulationError::Collinear { vertex_count: outline.len() });
+        return Err(TriangulationError::Collinear {
+            vertex_count: outline.len(),
+        });
     }
     let triangles = Triangles { points, triangles }.without_unused_points();
     let rings = triangles.rings(signed_area(outline) < 0.0);
@@ -210,5 +214,9 @@ fn triangulate_with(
 /// down.
 fn signed_area(ring: &[Point]) -> f64 {
     let next = ring.iter().cycle().skip(1);
-    ring.iter().zip(next).map(|(a, b)| a[0] * b[1] - b[0] * a[1]).sum::<f64>() / 2.0
+    ring.iter()
+        .zip(next)
+        .map(|(a, b)| a[0] * b[1] - b[0] * a[1])
+        .sum::<f64>()
+        / 2.0
 }

@@ -32,7 +32,9 @@ impl OnGrid {
             }
         }
         (0..2).all(|axis| largest[axis] - least[axis] <= Self::MAX_EXTENT)
-            && points.iter().all(|point| whole(point[0]) && whole(point[1]))
+            && points
+                .iter()
+                .all(|point| whole(point[0]) && whole(point[1]))
     }
 }
 
@@ -54,7 +56,10 @@ pub(super) struct Adaptive;
 
 impl Predicates for Adaptive {
     fn orientation(self, a: Point, b: Point, c: Point) -> f64 {
-        let coord = |point: Point| robust::Coord { x: point[0], y: point[1] };
+        let coord = |point: Point| robust::Coord {
+            x: point[0],
+            y: point[1],
+        };
         robust::orient2d(coord(a), coord(b), coord(c))
     }
 
@@ -66,7 +71,10 @@ impl Predicates for Adaptive {
         if determinant.abs() > ERROR_BOUND * permanent {
             return determinant;
         }
-        let coord = |point: Point| robust::Coord { x: point[0], y: point[1] };
+        let coord = |point: Point| robust::Coord {
+            x: point[0],
+            y: point[1],
+        };
         robust::incircle(coord(a), coord(b), coord(c), coord(d))
     }
 }
@@ -104,7 +112,9 @@ mod tests {
     fn both_agree_on_the_grid() {
         let mut state = 7u64;
         let mut random = |range: u64| {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            state = state
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
             ((state >> 33) % range) as f64
         };
         let mut cocircular = 0;
@@ -113,7 +123,10 @@ mod tests {
             let mut point = || [random(range), random(range)];
             let (a, b, c, d) = (point(), point(), point(), point());
             let sign = |value: f64| if value == 0.0 { 0.0 } else { value.signum() };
-            assert_eq!(sign(OnGrid.orientation(a, b, c)), sign(Adaptive.orientation(a, b, c)));
+            assert_eq!(
+                sign(OnGrid.orientation(a, b, c)),
+                sign(Adaptive.orientation(a, b, c))
+            );
             let on_grid = sign(OnGrid.in_circle(a, b, c, d));
             assert_eq!(on_grid, sign(Adaptive.in_circle(a, b, c, d)));
             cocircular += usize::from(on_grid == 0.0);

@@ -6,10 +6,10 @@
 //! one, by a vertex in the middle of that side. A vertex is inserted by the method of Bowyer and
 //! Watson.
 
-use super::{Triangulation, signed_area};
 use super::predicates::{Adaptive, Point, Predicates, cross};
 use super::rings::{rings, twins};
 use super::subdivision::NONE;
+use super::{Triangulation, signed_area};
 use crate::error::{Interrupted, TriangulationError};
 use crate::progress::{Observer, proceed};
 
@@ -23,21 +23,34 @@ pub(super) fn refine(
     max_vertices: usize,
     observer: &mut dyn Observer,
 ) -> Result<(), Interrupted<TriangulationError>> {
-    let mut refiner = Refiner::new(triangulation, max_area);
-    let too_many = || TriangulationError::TooManyVertices {
-        estimate: refiner.estimated_vertices,
-        limit: max_vertices,
-    };
-    if refiner.least_vertices > max_vertices {
-        return Err(too_many().into());
+    let demand = Demand::new(triangulation, max_area, max_vertices);
+    if demand.least_vertices > max_vertices {
+        return Err(demand.too_many_vertices().into());
     }
-    let too_many = too_many();
+    let mut other = (demand.estimated_vertices <= SMALL).then(|| triangulation.clone());
+    run(triangulation, &demand, Policy::LARGE, observer)?;
+    if let Some(other) = &mut other {
+        run(other, &demand, Policy::SMALL, observer)?;
+        if other.vertices.len() < triangulation.vertices.len() {
+            std::mem::swap(other, triangulation);
+        }
+    }
+    Ok(())
+}
+
+fn run(
+    triangulation: &mut Triangulation,
+    demand: &Demand,
+    policy: Policy,
+    observer: &mut dyn Observer,
+) -> Result<(), Interrupted<TriangulationError>> {
+    let mut refiner = Refiner::new(triangulation, demand, policy);
     refiner.make_delaunay();
     refiner.enqueue_all();
     while let Some(triangle) = refiner.queue.pop() {
         refiner.improve(triangle);
-        if refiner.points.len() > max_vertices {
-            return Err(too_many.into());
+        if refiner.points.len() > demand.max_vertices {
+            return Err(demand.too_many_vertices().into());
         }
         if refiner.points.len() % VERTICES_PER_POLL == 0 {
             proceed(observer.poll())?;
@@ -47,13 +60,71 @@ pub(super) fn refine(
     Ok(())
 }
 
+/// What is asked for, and what it will cost.
+struct Demand {
+    max_area: f64,
+    max_vertices: usize,
+    least_vertices: usize,
+    estimated_vertices: usize,
+}
+
+impl Demand {
+    fn new(triangulation: &Triangulation, max_area: f64, max_vertices: usize) -> Self {
+        let corner = |index: u32| triangulation.vertices[index as usize];
+        let triangles = triangulation.triangles.iter();
+        let area = triangles
+            .map(|&[a, b, c]| cross(corner(a), corner(b), corner(c)))
+            .sum::<f64>()
+            / 2.0;
+        let ratio = area / max_area;
+        Demand {
+            max_area,
+            max_vertices,
+            // A triangulation of n vertices has fewer than 2 n triangles.
+            least_vertices: (ratio / 2.0) as usize,
+            // Measured: 1.55 triangles for each one that would fit if all were as large as may be.
+            estimated_vertices: triangulation.vertices.len() + (0.78 * ratio) as usize,
+        }
+    }
+
+    fn too_many_vertices(&self) -> TriangulationError {
+        TriangulationError::TooManyVertices {
+            estimate: self.estimated_vertices,
+            limit: self.max_vertices,
+        }
+    }
+}
+
+/// Up to this many vertices chance decides which policy needs fewer: both are tried.
+const SMALL: usize = 512;
+
+/// How vertices are chosen.
+#[derive(Clone, Copy)]
+struct Policy {
+    /// A vertex that sees a boundary side under an angle whose cosine is below this would be too
+    /// near: the side is split instead.
+    encroachment: f64,
+    /// Into how many classes an octave of triangle areas is divided; larger classes go first.
+    classes_per_octave: u64,
+}
+
+impl Policy {
+    const LARGE: Policy = Policy {
+        encroachment: -0.9,
+        classes_per_octave: 2,
+    };
+    const SMALL: Policy = Policy {
+        encroachment: -0.75,
+        classes_per_octave: 1,
+    };
+}
+
 struct Refiner {
     points: Vec<Point>,
     triangles: Vec<[u32; 3]>,
     twins: Vec<[u32; 3]>,
     max_doubled_area: f64,
-    least_vertices: usize,
-    estimated_vertices: usize,
+    encroachment: f64,
     queue: Queue,
     cavity: Cavity,
     /// The fan's triangle that starts at a vertex, while a fan is built.
@@ -87,27 +158,21 @@ enum Place {
 }
 
 impl Refiner {
-    fn new(triangulation: &mut Triangulation, max_area: f64) -> Self {
+    fn new(triangulation: &mut Triangulation, demand: &Demand, policy: Policy) -> Self {
         let points = std::mem::take(&mut triangulation.vertices);
         let triangles = std::mem::take(&mut triangulation.triangles);
-        let corner = |index: u32| points[index as usize];
-        let doubled_area: f64 = triangles
+        let ring: Vec<Point> = triangulation.rings[0]
             .iter()
-            .map(|&[a, b, c]| cross(corner(a), corner(b), corner(c)))
-            .sum();
-        let ratio = doubled_area / (2.0 * max_area);
-        let ring: Vec<Point> = triangulation.rings[0].iter().map(|&index| corner(index)).collect();
-        let reversed = signed_area(&ring) < 0.0;
+            .map(|&index| points[index as usize])
+            .collect();
         Refiner {
             twins: twins(&triangles, points.len()),
-            max_doubled_area: 2.0 * max_area,
-            // A triangulation of n vertices has fewer than 2 n triangles.
-            least_vertices: (ratio / 2.0) as usize,
-            estimated_vertices: points.len() + (0.78 * ratio) as usize,
-            queue: Queue::default(),
+            max_doubled_area: 2.0 * demand.max_area,
+            encroachment: policy.encroachment,
+            queue: Queue::new(policy.classes_per_octave),
             cavity: Cavity::default(),
             fan: vec![NONE; points.len()],
-            reversed,
+            reversed: signed_area(&ring) < 0.0,
             points,
             triangles,
         }
@@ -126,7 +191,8 @@ impl Refiner {
     fn enqueue(&mut self, triangle: u32) {
         let doubled_area = self.doubled_area(triangle);
         if doubled_area > self.max_doubled_area {
-            self.queue.push(triangle, doubled_area / self.max_doubled_area);
+            self.queue
+                .push(triangle, doubled_area / self.max_doubled_area);
         }
     }
 
@@ -198,7 +264,7 @@ impl Refiner {
     }
 
     /// Collects the triangles whose circumcircles contain the point, from the one that contains
-    /// it. Returns a boundary side on its rim whose diametral circle contains it too, if any.
+    /// it. Returns the longest boundary side on its rim that the point is too near to, if any.
     fn dig(&mut self, point: Point, start: u32) -> Option<u32> {
         self.cavity.restart(start);
         let mut encroached = None;
@@ -235,11 +301,13 @@ impl Refiner {
         }
     }
 
-    /// The squared length of a side if the point lies in its diametral circle, else 0.
+    /// The squared length of a side if the point is too near to it, else 0.
     fn encroachment(&self, point: Point, from: u32, to: u32) -> f64 {
         let (a, b) = (self.point(from), self.point(to));
         let dot = (a[0] - point[0]) * (b[0] - point[0]) + (a[1] - point[1]) * (b[1] - point[1]);
-        if dot < 0.0 { squared_distance(a, b) } else { 0.0 }
+        let lengths = squared_distance(a, point) * squared_distance(b, point);
+        let is_near = dot < 0.0 && dot * dot > self.encroachment * self.encroachment * lengths;
+        if is_near { squared_distance(a, b) } else { 0.0 }
     }
 
     /// Replaces the cavity by a fan around a new vertex. If it lies on a boundary side, that
@@ -306,11 +374,15 @@ impl Refiner {
     fn flip(&mut self, side: u32, behind: u32) {
         let (from, to) = self.ends(side);
         let (left, right) = (self.corner(previous(side)), self.corner(previous(behind)));
-        let outer = [previous(side), next(behind), next(side), previous(behind)].map(|side| self.twin(side));
+        let outer = [previous(side), next(behind), next(side), previous(behind)]
+            .map(|side| self.twin(side));
         let (one, two) = (side / 3, behind / 3);
         self.triangles[one as usize] = [left, from, right];
         self.triangles[two as usize] = [right, to, left];
-        for (side, other) in [3 * one, 3 * one + 1, 3 * two + 1, 3 * two].into_iter().zip(outer) {
+        for (side, other) in [3 * one, 3 * one + 1, 3 * two + 1, 3 * two]
+            .into_iter()
+            .zip(outer)
+        {
             self.join(side, other);
         }
         self.join(3 * one + 2, 3 * two + 2);
@@ -385,32 +457,44 @@ impl Cavity {
     /// Whether every side of the rim forms a proper triangle with the point.
     fn sees_its_rim(&self, points: &[Point], point: Point) -> bool {
         let corner = |index: u32| points[index as usize];
-        self.rim.iter().all(|side| cross(point, corner(side.from), corner(side.to)) > 0.0)
+        self.rim
+            .iter()
+            .all(|side| cross(point, corner(side.from), corner(side.to)) > 0.0)
     }
 }
 
-/// Triangles that are too large, the largest first to within a factor of two.
-#[derive(Default)]
+/// Triangles that are too large, the largest first to within a class of areas.
 struct Queue {
-    /// By the binary exponent of how many times too large they are.
-    levels: Vec<Vec<u32>>,
+    classes: Vec<Vec<u32>>,
+    classes_per_octave: u64,
 }
 
 impl Queue {
-    fn push(&mut self, triangle: u32, ratio: f64) {
-        let exponent = (ratio.to_bits() >> 52).saturating_sub(1023) as usize;
-        if self.levels.len() <= exponent {
-            self.levels.resize(exponent + 1, Vec::new());
+    fn new(classes_per_octave: u64) -> Self {
+        Queue {
+            classes: Vec::new(),
+            classes_per_octave,
         }
-        self.levels[exponent].push(triangle);
+    }
+
+    /// Adds a triangle that is `ratio` (at least 1) times too large.
+    fn push(&mut self, triangle: u32, ratio: f64) {
+        // Exponent and first bits of the mantissa: a logarithm that is the same everywhere.
+        let logarithm = (ratio.to_bits() >> (52 - self.classes_per_octave.ilog2()))
+            .saturating_sub(self.classes_per_octave * 1023);
+        let class = logarithm as usize;
+        if self.classes.len() <= class {
+            self.classes.resize(class + 1, Vec::new());
+        }
+        self.classes[class].push(triangle);
     }
 
     fn pop(&mut self) -> Option<u32> {
         loop {
-            let level = self.levels.last_mut()?;
-            match level.pop() {
+            let class = self.classes.last_mut()?;
+            match class.pop() {
                 Some(triangle) => return Some(triangle),
-                None => self.levels.pop(),
+                None => self.classes.pop(),
             };
         }
     }

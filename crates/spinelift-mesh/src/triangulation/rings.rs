@@ -12,7 +12,10 @@ pub(super) struct Triangles {
 impl Triangles {
     pub(super) fn without_unused_points(self) -> Self {
         let mut renumbered = vec![NONE; self.points.len()];
-        self.triangles.iter().flatten().for_each(|&corner| renumbered[corner as usize] = 0);
+        self.triangles
+            .iter()
+            .flatten()
+            .for_each(|&corner| renumbered[corner as usize] = 0);
         let mut points = Vec::with_capacity(self.points.len());
         for (number, &point) in renumbered.iter_mut().zip(&self.points) {
             if *number != NONE {
@@ -21,13 +24,20 @@ impl Triangles {
             }
         }
         let renumber = |triangle: &[u32; 3]| triangle.map(|corner| renumbered[corner as usize]);
-        Triangles { triangles: self.triangles.iter().map(renumber).collect(), points }
+        Triangles {
+            triangles: self.triangles.iter().map(renumber).collect(),
+            points,
+        }
     }
 
     /// The boundary's rings, each from its least vertex; against the triangles' own sense of
     /// rotation if `reversed`.
     pub(super) fn rings(&self, reversed: bool) -> Vec<Vec<u32>> {
-        rings(&self.triangles, &twins(&self.triangles, self.points.len()), reversed)
+        rings(
+            &self.triangles,
+            &twins(&self.triangles, self.points.len()),
+            reversed,
+        )
     }
 }
 
@@ -48,13 +58,17 @@ pub(super) fn twins(triangles: &[[u32; 3]], point_count: usize) -> Vec<[u32; 3]>
         }
         side
     };
-    triangles.iter().map(|&[a, b, c]| [find(b, a), find(c, b), find(a, c)]).collect()
+    triangles
+        .iter()
+        .map(|&[a, b, c]| [find(b, a), find(c, b), find(a, c)])
+        .collect()
 }
 
 pub(super) fn rings(triangles: &[[u32; 3]], twins: &[[u32; 3]], reversed: bool) -> Vec<Vec<u32>> {
     let twin = |side: u32| twins[(side / 3) as usize][(side % 3) as usize];
-    let mut boundary: Vec<u32> =
-        (0..3 * triangles.len() as u32).filter(|&side| twin(side) == NONE).collect();
+    let mut boundary: Vec<u32> = (0..3 * triangles.len() as u32)
+        .filter(|&side| twin(side) == NONE)
+        .collect();
     boundary.sort_unstable_by_key(|&side| (start(triangles, side), side));
     let mut visited = vec![false; 3 * triangles.len()];
     let mut rings = Vec::new();

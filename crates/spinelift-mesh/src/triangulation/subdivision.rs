@@ -26,7 +26,9 @@ pub(super) fn twin(edge: u32) -> u32 {
 
 impl Subdivision {
     pub(super) fn with_capacity(edges: usize) -> Self {
-        Subdivision { half_edges: Vec::with_capacity(2 * edges) }
+        Subdivision {
+            half_edges: Vec::with_capacity(2 * edges),
+        }
     }
 
     /// Ids of all half-edges that were not removed.
@@ -86,7 +88,12 @@ impl Subdivision {
     pub(super) fn add(&mut self, origin: u32, destination: u32) -> u32 {
         let edge = self.half_edges.len() as u32;
         for (id, origin) in [(edge, origin), (edge + 1, destination)] {
-            self.half_edges.push(HalfEdge { origin, next: id, previous: id, constrained: false });
+            self.half_edges.push(HalfEdge {
+                origin,
+                next: id,
+                previous: id,
+                constrained: false,
+            });
         }
         edge
     }
