@@ -3,7 +3,7 @@
 //! ```
 //! use spinelift_mesh::{Limits, MeshParameters, generate};
 //!
-//! let image = include_bytes!("../tests/images/shapes/star.png");
+//! let image = include_bytes!("../tests/images/shapes/star-with-thin-spikes.png");
 //! let mesh = generate(image, &MeshParameters::default(), &Limits::default(), &mut ())?;
 //! assert_eq!(mesh.uvs.len(), 2 * mesh.vertices.len());
 //! # Ok::<(), spinelift_mesh::MeshError>(())

@@ -113,12 +113,12 @@ struct WatchedRows<'a> {
 
 impl AlphaSink for WatchedRows<'_> {
     fn row(&mut self, alpha: &[u8]) -> Result<(), Stopped> {
-        if self.count == 0 {
+        self.count += 1;
+        if self.count == 1 {
             proceed(self.observer.step(Step::ProcessContours))?;
-        } else if self.count % 64 == 0 {
+        } else if self.count.is_multiple_of(64) {
             proceed(self.observer.poll())?;
         }
-        self.count += 1;
         self.mask.row(alpha)
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn decode_alpha(
     let size = decoder
         .output_buffer_size()
         .filter(|size| *size <= limits.max_decoder_memory)
-        .ok_or_else(|| ImageLoadError::DecoderMemory {
+        .ok_or(ImageLoadError::DecoderMemory {
             limit: limits.max_decoder_memory,
         })?;
     let mut pixels = vec![0; size];
@@ -43,10 +43,20 @@ fn open<'a>(
     bytes: &'a [u8],
     limits: &Limits,
 ) -> Result<WebPDecoder<Cursor<&'a [u8]>>, ImageLoadError> {
+    if bytes.len() < declared_length(bytes) {
+        return Err(ImageLoadError::Truncated { format: "WebP" });
+    }
     let mut decoder =
         WebPDecoder::new(Cursor::new(bytes)).map_err(|error| load_error(error, limits))?;
     decoder.set_memory_limit(limits.max_decoder_memory);
     Ok(decoder)
+}
+
+/// The length that the container's header gives; the decoder itself does not compare it with
+/// what is there.
+fn declared_length(bytes: &[u8]) -> usize {
+    let field = bytes.get(4..8).and_then(|field| field.try_into().ok());
+    field.map_or(usize::MAX, |field| u32::from_le_bytes(field) as usize + 8)
 }
 
 fn load_error(error: DecodingError, limits: &Limits) -> ImageLoadError {

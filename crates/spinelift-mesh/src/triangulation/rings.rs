@@ -102,6 +102,14 @@ fn end(triangles: &[[u32; 3]], side: u32) -> u32 {
     start(triangles, next_side(side))
 }
 
-fn next_side(side: u32) -> u32 {
+pub(super) fn next_side(side: u32) -> u32 {
     if side % 3 == 2 { side - 2 } else { side + 1 }
+}
+
+pub(super) fn previous_side(side: u32) -> u32 {
+    if side.is_multiple_of(3) {
+        side + 2
+    } else {
+        side - 1
+    }
 }

@@ -14,16 +14,16 @@ use std::collections::BTreeSet;
 /// Interior vertices may be placed elsewhere, but not many more of them: at most 1.1 times the
 /// reference's, with some slack in the smallest meshes.
 #[derive(Clone, Copy)]
-pub struct Slack {
-    pub vertices: usize,
+pub(crate) struct Slack {
+    pub(crate) vertices: usize,
 }
 
 #[derive(Deserialize)]
-pub struct Case {
-    pub image: String,
-    pub params: String,
+pub(crate) struct Case {
+    pub(crate) image: String,
+    pub(crate) params: String,
     #[serde(default)]
-    pub parameters: serde_json::Value,
+    pub(crate) parameters: serde_json::Value,
     width: u32,
     height: u32,
     error: Option<String>,
@@ -58,12 +58,12 @@ struct ExpectedMesh {
 }
 
 impl Case {
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("{} ({})", self.image, self.params)
     }
 
     /// Compares every stage with what is expected.
-    pub fn check(
+    pub(crate) fn check(
         &self,
         image: &[u8],
         parameters: &MeshParameters,
@@ -180,7 +180,7 @@ impl ExpectedMesh {
 }
 
 /// Runs the public steps one by one.
-pub fn contour_and_outline(
+pub(crate) fn contour_and_outline(
     image: &[u8],
     parameters: &MeshParameters,
 ) -> Result<(Contour, Outline), MeshError> {
@@ -204,7 +204,7 @@ fn unstopped<E>(error: Interrupted<E>) -> E {
 
 /// What must hold for every mesh: indices in range, no degenerate or repeated triangle, every
 /// edge in one or two triangles, the boundary edges form the rings of `boundary_indices`.
-pub fn well_formed(mesh: &Mesh) -> Result<(), String> {
+pub(crate) fn well_formed(mesh: &Mesh) -> Result<(), String> {
     let count = mesh.vertices.len() as u32;
     let indices = || mesh.triangles.iter().flatten();
     if indices().any(|&index| index >= count) {
@@ -253,7 +253,7 @@ pub fn well_formed(mesh: &Mesh) -> Result<(), String> {
     same("uvs", 2 * mesh.vertices.len(), mesh.uvs.len())
 }
 
-pub fn area(mesh: &Mesh) -> f64 {
+pub(crate) fn area(mesh: &Mesh) -> f64 {
     doubled_areas(mesh).sum::<f64>() / 2.0
 }
 

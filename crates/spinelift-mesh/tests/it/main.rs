@@ -1,5 +1,9 @@
-//! Integration tests of the library: golden results, properties, broken images.
+//! Integration tests of the library.
 #![allow(clippy::unwrap_used)]
 
 mod expected;
 mod goldens;
+mod images;
+mod limits;
+mod observer;
+mod properties;

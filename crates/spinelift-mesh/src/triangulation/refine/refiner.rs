@@ -1,153 +1,24 @@
-//! Refinement: no triangle above an area bound.
-//!
-//! Delaunay refinement after Ruppert ("A Delaunay refinement algorithm for quality 2-dimensional
-//! mesh generation", 1995), with the area as the only measure: the largest triangles go first,
-//! each by a vertex at its circumcentre, or, where that lies beyond a boundary side or near
-//! one, by a vertex in the middle of that side. A vertex is inserted by the method of Bowyer and
-//! Watson.
+//! The mesh while it is refined.
 
-use super::predicates::{Adaptive, Point, Predicates, cross};
-use super::rings::{rings, twins};
-use super::subdivision::NONE;
-use super::{Triangulation, signed_area};
-use crate::error::{Interrupted, TriangulationError};
-use crate::progress::{Observer, proceed};
+use super::cavity::{Cavity, Side};
+use super::queue::Queue;
+use super::{Demand, Policy};
+use crate::triangulation::predicates::{Adaptive, Point, Predicates, cross};
+use crate::triangulation::rings::{next_side, previous_side, rings, twins};
+use crate::triangulation::subdivision::NONE;
+use crate::triangulation::{Triangulation, signed_area};
 
-/// Vertices between two questions to the observer.
-const VERTICES_PER_POLL: usize = 1 << 12;
-
-/// Adds vertices until no triangle's area is above `max_area`.
-pub(super) fn refine(
-    triangulation: &mut Triangulation,
-    max_area: f64,
-    max_vertices: usize,
-    observer: &mut dyn Observer,
-) -> Result<(), Interrupted<TriangulationError>> {
-    let demand = Demand::new(triangulation, max_area, max_vertices);
-    if demand.least_vertices > max_vertices {
-        return Err(demand.too_many_vertices().into());
-    }
-    let mut other = (demand.estimated_vertices <= SMALL).then(|| triangulation.clone());
-    run(triangulation, &demand, Policy::LARGE, observer)?;
-    if let Some(other) = &mut other {
-        run(other, &demand, Policy::SMALL, observer)?;
-        if other.vertices.len() < triangulation.vertices.len() {
-            std::mem::swap(other, triangulation);
-        }
-    }
-    Ok(())
-}
-
-fn run(
-    triangulation: &mut Triangulation,
-    demand: &Demand,
-    policy: Policy,
-    observer: &mut dyn Observer,
-) -> Result<(), Interrupted<TriangulationError>> {
-    let mut refiner = Refiner::new(triangulation, demand, policy);
-    refiner.make_delaunay();
-    refiner.enqueue_all();
-    while let Some(triangle) = refiner.queue.pop() {
-        refiner.improve(triangle);
-        if refiner.points.len() > demand.max_vertices {
-            return Err(demand.too_many_vertices().into());
-        }
-        if refiner.points.len() % VERTICES_PER_POLL == 0 {
-            proceed(observer.poll())?;
-        }
-    }
-    refiner.finish(triangulation);
-    Ok(())
-}
-
-/// What is asked for, and what it will cost.
-struct Demand {
-    max_area: f64,
-    max_vertices: usize,
-    least_vertices: usize,
-    estimated_vertices: usize,
-}
-
-impl Demand {
-    fn new(triangulation: &Triangulation, max_area: f64, max_vertices: usize) -> Self {
-        let corner = |index: u32| triangulation.vertices[index as usize];
-        let triangles = triangulation.triangles.iter();
-        let area = triangles
-            .map(|&[a, b, c]| cross(corner(a), corner(b), corner(c)))
-            .sum::<f64>()
-            / 2.0;
-        let ratio = area / max_area;
-        Demand {
-            max_area,
-            max_vertices,
-            // A triangulation of n vertices has fewer than 2 n triangles.
-            least_vertices: (ratio / 2.0) as usize,
-            // Measured: 1.55 triangles for each one that would fit if all were as large as may be.
-            estimated_vertices: triangulation.vertices.len() + (0.78 * ratio) as usize,
-        }
-    }
-
-    fn too_many_vertices(&self) -> TriangulationError {
-        TriangulationError::TooManyVertices {
-            estimate: self.estimated_vertices,
-            limit: self.max_vertices,
-        }
-    }
-}
-
-/// Up to this many vertices chance decides which policy needs fewer: both are tried.
-const SMALL: usize = 512;
-
-/// How vertices are chosen.
-#[derive(Clone, Copy)]
-struct Policy {
-    /// A vertex that sees a boundary side under an angle whose cosine is below this would be too
-    /// near: the side is split instead.
-    encroachment: f64,
-    /// Into how many classes an octave of triangle areas is divided; larger classes go first.
-    classes_per_octave: u64,
-}
-
-impl Policy {
-    const LARGE: Policy = Policy {
-        encroachment: -0.9,
-        classes_per_octave: 2,
-    };
-    const SMALL: Policy = Policy {
-        encroachment: -0.75,
-        classes_per_octave: 1,
-    };
-}
-
-struct Refiner {
-    points: Vec<Point>,
+pub(super) struct Refiner {
+    pub(super) points: Vec<Point>,
     triangles: Vec<[u32; 3]>,
     twins: Vec<[u32; 3]>,
     max_doubled_area: f64,
     encroachment: f64,
-    queue: Queue,
+    pub(super) queue: Queue,
     cavity: Cavity,
     /// The fan's triangle that starts at a vertex, while a fan is built.
     fan: Vec<u32>,
     reversed: bool,
-}
-
-/// Triangles that a new vertex replaces.
-#[derive(Default)]
-struct Cavity {
-    triangles: Vec<u32>,
-    rim: Vec<Side>,
-    /// Which triangles belong to the current cavity: those that bear its number.
-    marks: Vec<u32>,
-    number: u32,
-}
-
-/// A side of the cavity, and the side behind it.
-#[derive(Clone, Copy)]
-struct Side {
-    from: u32,
-    to: u32,
-    behind: u32,
 }
 
 /// Where a point lies.
@@ -158,7 +29,7 @@ enum Place {
 }
 
 impl Refiner {
-    fn new(triangulation: &mut Triangulation, demand: &Demand, policy: Policy) -> Self {
+    pub(super) fn new(triangulation: &mut Triangulation, demand: &Demand, policy: Policy) -> Self {
         let points = std::mem::take(&mut triangulation.vertices);
         let triangles = std::mem::take(&mut triangulation.triangles);
         let ring: Vec<Point> = triangulation.rings[0]
@@ -178,13 +49,13 @@ impl Refiner {
         }
     }
 
-    fn finish(self, triangulation: &mut Triangulation) {
+    pub(super) fn finish(self, triangulation: &mut Triangulation) {
         triangulation.rings = rings(&self.triangles, &self.twins, self.reversed);
         triangulation.vertices = self.points;
         triangulation.triangles = self.triangles;
     }
 
-    fn enqueue_all(&mut self) {
+    pub(super) fn enqueue_all(&mut self) {
         (0..self.triangles.len() as u32).for_each(|triangle| self.enqueue(triangle));
     }
 
@@ -197,7 +68,7 @@ impl Refiner {
     }
 
     /// Adds one vertex for a triangle, if it still is too large.
-    fn improve(&mut self, triangle: u32) {
+    pub(super) fn improve(&mut self, triangle: u32) {
         if self.doubled_area(triangle) <= self.max_doubled_area {
             return;
         }
@@ -358,7 +229,7 @@ impl Refiner {
     }
 
     /// Flips sides until all triangles are Delaunay: those of a repaired outline need not be.
-    fn make_delaunay(&mut self) {
+    pub(super) fn make_delaunay(&mut self) {
         let mut suspects: Vec<u32> = (0..3 * self.triangles.len() as u32).collect();
         while let Some(side) = suspects.pop() {
             let behind = self.twin(side);
@@ -373,9 +244,17 @@ impl Refiner {
 
     fn flip(&mut self, side: u32, behind: u32) {
         let (from, to) = self.ends(side);
-        let (left, right) = (self.corner(previous(side)), self.corner(previous(behind)));
-        let outer = [previous(side), next(behind), next(side), previous(behind)]
-            .map(|side| self.twin(side));
+        let (left, right) = (
+            self.corner(previous_side(side)),
+            self.corner(previous_side(behind)),
+        );
+        let outer = [
+            previous_side(side),
+            next_side(behind),
+            next_side(side),
+            previous_side(behind),
+        ]
+        .map(|side| self.twin(side));
         let (one, two) = (side / 3, behind / 3);
         self.triangles[one as usize] = [left, from, right];
         self.triangles[two as usize] = [right, to, left];
@@ -389,7 +268,7 @@ impl Refiner {
     }
 
     fn apex(&self, side: u32) -> Point {
-        self.point(self.corner(previous(side)))
+        self.point(self.corner(previous_side(side)))
     }
 
     fn is_in_circle(&self, point: Point, triangle: u32) -> bool {
@@ -422,7 +301,7 @@ impl Refiner {
     }
 
     fn ends(&self, side: u32) -> (u32, u32) {
-        (self.corner(side), self.corner(next(side)))
+        (self.corner(side), self.corner(next_side(side)))
     }
 
     fn twin(&self, side: u32) -> u32 {
@@ -430,85 +309,7 @@ impl Refiner {
     }
 }
 
-impl Cavity {
-    fn restart(&mut self, triangle: u32) {
-        self.number += 1;
-        self.triangles.clear();
-        self.rim.clear();
-        self.add(triangle);
-    }
-
-    fn add(&mut self, triangle: u32) {
-        if self.marks.len() <= triangle as usize {
-            self.marks.resize(2 * (triangle as usize + 1), 0);
-        }
-        self.marks[triangle as usize] = self.number;
-        self.triangles.push(triangle);
-    }
-
-    fn contains(&self, triangle: u32) -> bool {
-        self.marks.get(triangle as usize) == Some(&self.number)
-    }
-
-    fn leave_out(&mut self, from: u32, to: u32) {
-        self.rim.retain(|side| (side.from, side.to) != (from, to));
-    }
-
-    /// Whether every side of the rim forms a proper triangle with the point.
-    fn sees_its_rim(&self, points: &[Point], point: Point) -> bool {
-        let corner = |index: u32| points[index as usize];
-        self.rim
-            .iter()
-            .all(|side| cross(point, corner(side.from), corner(side.to)) > 0.0)
-    }
-}
-
-/// Triangles that are too large, the largest first to within a class of areas.
-struct Queue {
-    classes: Vec<Vec<u32>>,
-    classes_per_octave: u64,
-}
-
-impl Queue {
-    fn new(classes_per_octave: u64) -> Self {
-        Queue {
-            classes: Vec::new(),
-            classes_per_octave,
-        }
-    }
-
-    /// Adds a triangle that is `ratio` (at least 1) times too large.
-    fn push(&mut self, triangle: u32, ratio: f64) {
-        // Exponent and first bits of the mantissa: a logarithm that is the same everywhere.
-        let logarithm = (ratio.to_bits() >> (52 - self.classes_per_octave.ilog2()))
-            .saturating_sub(self.classes_per_octave * 1023);
-        let class = logarithm as usize;
-        if self.classes.len() <= class {
-            self.classes.resize(class + 1, Vec::new());
-        }
-        self.classes[class].push(triangle);
-    }
-
-    fn pop(&mut self) -> Option<u32> {
-        loop {
-            let class = self.classes.last_mut()?;
-            match class.pop() {
-                Some(triangle) => return Some(triangle),
-                None => self.classes.pop(),
-            };
-        }
-    }
-}
-
 fn squared_distance(a: Point, b: Point) -> f64 {
     let (dx, dy) = (b[0] - a[0], b[1] - a[1]);
     dx * dx + dy * dy
-}
-
-fn next(side: u32) -> u32 {
-    if side % 3 == 2 { side - 2 } else { side + 1 }
-}
-
-fn previous(side: u32) -> u32 {
-    if side % 3 == 0 { side + 2 } else { side - 1 }
 }
