@@ -2,7 +2,7 @@
 
 use crate::contour::find_main_contour;
 use crate::edges::Edges;
-use crate::error::MeshError;
+use crate::error::{Interrupted, MeshError, TriangulationError};
 use crate::image::{AlphaSink, ImageHeader, decode_alpha};
 use crate::limits::Limits;
 use crate::mask::{BinaryMask, MaskBuilder};
@@ -39,15 +39,20 @@ pub fn generate(
     drop(mask);
 
     begin(Step::SimplifyContour, observer)?;
-    let outline = Outline::from_contour(&contour, &parameters, width, height);
+    let mut outline = Outline::from_contour(&contour, &parameters, width, height);
 
     begin(Step::TriangulateMesh, observer)?;
     let bounds = Bounds {
         max_area: area_bound(&parameters, width, height),
         max_vertices: limits.max_mesh_vertices,
     };
-    let triangulation = triangulate(&outline.vertices(), bounds, observer)
-        .map_err(|error| error.during(Step::TriangulateMesh))?;
+    let mut triangulation = triangulate(&outline.vertices(), bounds, observer);
+    if let Err(Interrupted::Failed(TriangulationError::Collinear { .. })) = triangulation {
+        // An outline that folds back onto itself: simplified too far, as one of two vertices is.
+        outline = Outline::rectangle(width, height);
+        triangulation = triangulate(&outline.vertices(), bounds, observer);
+    }
+    let triangulation = triangulation.map_err(|error| error.during(Step::TriangulateMesh))?;
 
     begin(Step::GenerateUvs, observer)?;
     let uvs = texture_coordinates(&triangulation.vertices, width, height);

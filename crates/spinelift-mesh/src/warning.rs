@@ -14,7 +14,8 @@ pub enum Warning {
         /// Its name, as given.
         name: String,
     },
-    /// Simplification left fewer than three vertices: the image's rectangle is the outline.
+    /// Simplification left fewer than three vertices, or an outline that encloses nothing: the
+    /// image's rectangle is the outline.
     FallbackRectangle,
     /// The outline crossed or touched itself; everything it encloses was filled.
     OutlineRepaired {
@@ -45,7 +46,7 @@ impl fmt::Display for Warning {
                 write!(f, "unknown parameter `{}` was ignored", name.escape_debug())
             }
             Warning::FallbackRectangle => f.write_str(
-                "simplification left fewer than three vertices, so the outline is the image's \
+                "simplification left too little to enclose anything, so the outline is the image's \
                  rectangle; a larger detail_factor keeps more",
             ),
             Warning::OutlineRepaired { intersections } => write!(

@@ -21,30 +21,52 @@ const STEPS_PER_POLL: usize = 1 << 16;
 
 /// Which neighbours are set, one bit for each direction, by the nine bits of the neighbourhood
 /// (three of the row above, of the own row, of the row below).
-const NEIGHBOURS: [u8; 512] = {
-    let mut table = [0; 512];
-    let mut bits = 0;
-    while bits < 512 {
-        let (above, own, below) = (bits & 7, bits >> 3 & 7, bits >> 6);
-        table[bits] = (own >> 2
-            | (above >> 2) << 1
-            | (above >> 1 & 1) << 2
-            | (above & 1) << 3
-            | (own & 1) << 4
-            | (below & 1) << 5
-            | (below >> 1 & 1) << 6
-            | (below >> 2) << 7) as u8;
-        bits += 1;
+const fn neighbours(bits: usize) -> u8 {
+    let (above, own, below) = (bits & 7, bits >> 3 & 7, bits >> 6 & 7);
+    (own >> 2
+        | (above >> 2) << 1
+        | (above >> 1 & 1) << 2
+        | (above & 1) << 3
+        | (own & 1) << 4
+        | (below & 1) << 5
+        | (below >> 1 & 1) << 6
+        | (below >> 2) << 7) as u8
+}
+
+/// What to do at a cell, by the direction back to the previous one (high bits) and the nine bits
+/// of the neighbourhood (low bits): the direction of the next step, and flags.
+const MOVES: [u8; 8 * 512] = {
+    let mut table = [0; 8 * 512];
+    let mut index = 0;
+    while index < table.len() {
+        let backwards = (index >> 9) as u32;
+        let around = neighbours(index & 511);
+        // The first neighbour counter-clockwise after the one we came from.
+        let turns = around.rotate_right(backwards + 1).trailing_zeros();
+        let direction = (backwards + 1 + turns) % 8;
+        table[index] = direction as u8;
+        // The search went past east: the right neighbour is outside.
+        if 1 <= direction && direction <= backwards {
+            table[index] |= EXIT;
+        }
+        if around >> WEST & 1 == 0 {
+            table[index] |= ENTRY;
+        }
+        index += 1;
     }
     table
 };
+const DIRECTION: u8 = 0b111;
+const EXIT: u8 = 1 << 3;
+const ENTRY: u8 = 1 << 4;
 
 /// Follows outer borders, and marks them so that each is followed once.
 pub(super) struct Tracer<'a> {
     mask: &'a BinaryMask,
-    /// Cells on a border that has been followed.
-    traced: BinaryMask,
-    /// Those of them whose right neighbour lies outside of the contour.
+    /// Cells on a border that has been followed, whose left neighbour is not set: one that is met
+    /// from outside is always such.
+    entries: BinaryMask,
+    /// Cells on a border that has been followed, whose right neighbour lies outside of it.
     exits: BinaryMask,
     offsets: [isize; 8],
 }
@@ -54,14 +76,15 @@ impl<'a> Tracer<'a> {
         let row = mask.cells_per_row() as isize;
         Tracer {
             mask,
-            traced: mask.blank(),
+            entries: mask.blank(),
             exits: mask.blank(),
             offsets: STEPS.map(|[dx, dy]| dx as isize + dy as isize * row),
         }
     }
 
+    /// Whether the border at a cell that was met from outside has been followed.
     pub(super) fn is_traced(&self, cell: usize) -> bool {
-        self.traced.is_set(cell)
+        self.entries.is_set(cell)
     }
 
     /// Where a row that enters a contour at `cell` is outside again.
@@ -79,16 +102,16 @@ impl<'a> Tracer<'a> {
     ) -> Result<u64, Stopped> {
         points.clear();
         let mut point = self.mask.pixel(start);
-        let around = self.neighbours(start);
+        let around = neighbours(self.neighbourhood(start));
         if around == 0 {
-            self.traced.set(start);
+            self.entries.set(start);
             self.exits.set(start);
             points.push(point);
             return Ok(0);
         }
         // The last neighbour: the first one clockwise from west.
         let turns = around.rotate_right(WEST).leading_zeros();
-        let to_last = (WEST + 7 - turns) % 8;
+        let to_last = ((WEST + 7 - turns) % 8) as usize;
         let last = self.neighbour(start, to_last);
 
         let mut doubled_area = 0i64;
@@ -99,24 +122,21 @@ impl<'a> Tracer<'a> {
             if steps % STEPS_PER_POLL == 0 {
                 proceed(observer.poll())?;
             }
-            // The first neighbour counter-clockwise after the one we came from.
-            let turns = self
-                .neighbours(cell)
-                .rotate_right(backwards + 1)
-                .trailing_zeros();
-            let direction = (backwards + 1 + turns) % 8;
-            self.traced.set(cell);
-            // The search went past east: the right neighbour is outside.
-            if (1..=backwards).contains(&direction) {
+            let next_move = MOVES[backwards << 9 | self.neighbourhood(cell)];
+            let direction = usize::from(next_move & DIRECTION);
+            if next_move & ENTRY != 0 {
+                self.entries.set(cell);
+            }
+            if next_move & EXIT != 0 {
                 self.exits.set(cell);
             }
             if direction != previous {
                 points.push(point);
             }
             previous = direction;
-            let [dx, dy] = STEPS[direction as usize];
-            doubled_area +=
-                i64::from(point[0]) * i64::from(dy) - i64::from(point[1]) * i64::from(dx);
+            let [dx, dy] = STEPS[direction];
+            // The trapezoid between the step and the y axis.
+            doubled_area += i64::from((2 * point[0] + dx) * dy);
             point = [point[0] + dx, point[1] + dy];
             let next = self.neighbour(cell, direction);
             if next == start && cell == last {
@@ -128,15 +148,15 @@ impl<'a> Tracer<'a> {
         Ok(doubled_area.unsigned_abs())
     }
 
-    fn neighbour(&self, cell: usize, direction: u32) -> usize {
-        cell.wrapping_add_signed(self.offsets[direction as usize])
+    fn neighbour(&self, cell: usize, direction: usize) -> usize {
+        cell.wrapping_add_signed(self.offsets[direction])
     }
 
-    fn neighbours(&self, cell: usize) -> u8 {
+    /// Nine bits around a cell: three of the row above, of the own row, of the row below.
+    fn neighbourhood(&self, cell: usize) -> usize {
         let row = self.mask.cells_per_row();
-        let bits = self.mask.triple(cell - row)
+        self.mask.triple(cell - row)
             | self.mask.triple(cell) << 3
-            | self.mask.triple(cell + row) << 6;
-        NEIGHBOURS[bits as usize]
+            | self.mask.triple(cell + row) << 6
     }
 }

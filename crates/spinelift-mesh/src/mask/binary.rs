@@ -146,10 +146,11 @@ impl BinaryMask {
     }
 
     /// The three bits `cell - 1`, `cell`, `cell + 1`, least first.
-    pub(crate) fn triple(&self, cell: usize) -> u32 {
+    pub(crate) fn triple(&self, cell: usize) -> usize {
         let at = (cell - 1) / 8;
-        let pair = u16::from_le_bytes([self.bits[at], self.bits[at + 1]]);
-        u32::from(pair >> ((cell - 1) % 8) & 0b111)
+        let bytes = &self.bits[at..at + 2];
+        let pair = u16::from_le_bytes([bytes[0], bytes[1]]);
+        usize::from(pair >> ((cell - 1) % 8) & 0b111)
     }
 
     /// The first set cell in `from..to`.

@@ -4,6 +4,7 @@
 //! and `mean > t` holds exactly when `2 · sum > (2t + 1) · k²`: no division is needed.
 
 use super::binary::BinaryMask;
+use std::ops::Add;
 
 /// Blurs rows as they come; its memory is a few rows, whatever the height.
 #[derive(Debug)]
@@ -123,16 +124,19 @@ impl Window {
 #[derive(Debug)]
 struct Sums<T> {
     kernel: usize,
-    padded: Vec<T>,
+    /// `sums[x]`: the sum of some power of two of columns from `x - kernel / 2` on.
+    sums: Vec<T>,
+    doubled: Vec<T>,
     total: Vec<T>,
     foreground: Vec<u8>,
 }
 
-impl<T: Copy + Default + PartialOrd + From<u16> + std::ops::AddAssign> Sums<T> {
+impl<T: Copy + Default + PartialOrd + From<u16> + Add<Output = T>> Sums<T> {
     fn new(width: usize, kernel: usize) -> Self {
         Sums {
             kernel,
-            padded: Vec::with_capacity(width + kernel),
+            sums: Vec::with_capacity(width + kernel),
+            doubled: vec![T::default(); width + kernel],
             total: vec![T::default(); width],
             foreground: vec![0; width],
         }
@@ -155,37 +159,37 @@ impl<T: Copy + Default + PartialOrd + From<u16> + std::ops::AddAssign> Sums<T> {
         let radius = (self.kernel / 2) as isize;
         let width = columns.len();
         let at = |place: isize| T::from(columns[reflect(place, width)]);
-        self.padded.clear();
-        self.padded.extend((-radius..0).map(at));
-        self.padded.extend(columns.iter().map(|&sum| T::from(sum)));
-        self.padded
+        self.sums.clear();
+        self.sums.extend((-radius..0).map(at));
+        self.sums.extend(columns.iter().map(|&sum| T::from(sum)));
+        self.sums
             .extend((0..radius).map(|step| at(width as isize + step)));
     }
 
     fn add_up(&mut self) {
-        self.total.fill(T::default());
-        // `padded[x]` holds the sum of `span` columns from x on; `start` of the kernel are done.
-        let (mut span, mut start) = (1, 0);
-        while span <= self.kernel {
+        // The kernel is odd: it begins with one column.
+        let width = self.total.len();
+        self.total.copy_from_slice(&self.sums[..width]);
+        let (mut span, mut start) = (1, 1);
+        while span * 2 <= self.kernel {
+            double(&mut self.doubled, &self.sums, span);
+            std::mem::swap(&mut self.doubled, &mut self.sums);
+            span *= 2;
             if self.kernel & span != 0 {
-                for (total, &sum) in self.total.iter_mut().zip(&self.padded[start..]) {
-                    *total += sum;
+                for (total, &sum) in self.total.iter_mut().zip(&self.sums[start..]) {
+                    *total = *total + sum;
                 }
                 start += span;
             }
-            if span * 2 <= self.kernel {
-                double(&mut self.padded, span);
-            }
-            span *= 2;
         }
+        self.doubled.resize(width + self.kernel, T::default());
     }
 }
 
-/// `sums[x] += sums[x + span]` for all x, from the left.
-fn double<T: Copy + std::ops::AddAssign>(sums: &mut [T], span: usize) {
-    for x in 0..sums.len().saturating_sub(span) {
-        let next = sums[x + span];
-        sums[x] += next;
+/// `doubled[x] = sums[x] + sums[x + span]`; the last `span` places are of no use any more.
+fn double<T: Copy + Add<Output = T>>(doubled: &mut [T], sums: &[T], span: usize) {
+    for ((doubled, &near), &far) in doubled.iter_mut().zip(sums).zip(&sums[span..]) {
+        *doubled = near + far;
     }
 }
 

@@ -25,7 +25,7 @@ enum Stage {
     /// Without blur both thresholds are one: foreground is alpha ≥ `least`.
     Threshold { least: u16 },
     Blur {
-        blur: BoxBlur,
+        blur: Box<BoxBlur>,
         alpha_threshold: u8,
         row: Vec<u8>,
     },
@@ -43,12 +43,12 @@ impl MaskBuilder {
             }
         } else {
             Stage::Blur {
-                blur: BoxBlur::new(
+                blur: Box::new(BoxBlur::new(
                     width as usize,
                     height as usize,
                     parameters.blur_kernel_size as usize,
                     parameters.binary_threshold,
-                ),
+                )),
                 alpha_threshold: parameters.alpha_threshold,
                 row: Vec::with_capacity(width as usize),
             }

@@ -36,6 +36,12 @@ impl Outline {
                 };
             }
         }
+        Self::rectangle(width, height)
+    }
+
+    /// The image's rectangle, for want of anything better.
+    #[must_use]
+    pub fn rectangle(width: u32, height: u32) -> Self {
         let (width, height) = (width as i32, height as i32);
         Outline {
             points: vec![[0, 0], [width, 0], [width, height], [0, height]],

@@ -78,13 +78,35 @@ impl<'a, P: Predicates> Constraints<'a, P> {
     }
 
     fn course(&self, from: u32, to: u32) -> Course {
+        match self.edge_between(from, to) {
+            Some(edge) => Course::Along(edge),
+            None => self.course_without_edge(from, to),
+        }
+    }
+
+    /// Most segments are edges already.
+    fn edge_between(&self, from: u32, to: u32) -> Option<u32> {
+        let start = self.leaving[from as usize];
+        let mut edge = start;
+        loop {
+            if self.subdivision.destination(edge) == to {
+                return Some(edge);
+            }
+            edge = self.subdivision.next_around_origin(edge);
+            if edge == start {
+                return None;
+            }
+        }
+    }
+
+    fn course_without_edge(&self, from: u32, to: u32) -> Course {
         let s = &*self.subdivision;
         let start = self.leaving[from as usize];
         let mut edge = start;
         loop {
             let end = s.destination(edge);
             let side = self.orientation(from, end, to);
-            if end == to || (side == 0.0 && self.is_ahead(from, end, to)) {
+            if side == 0.0 && self.is_ahead(from, end, to) {
                 return Course::Along(edge);
             }
             let next = s.next_around_origin(edge);

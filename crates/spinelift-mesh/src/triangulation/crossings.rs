@@ -1,8 +1,7 @@
 //! Points and segments, and the splitting of segments where they cross.
 
 use super::predicates::{Adaptive, Point, Predicates};
-use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Distinct points joined by segments.
 #[derive(Debug, Clone)]
@@ -18,8 +17,7 @@ impl PlanarGraph {
     /// A closed ring. Points that occur again are taken once.
     pub(super) fn ring(ring: &[Point]) -> Self {
         let sorted = sorted(ring);
-        let is_repeated =
-            |pair: &[u32]| compare(ring[pair[0] as usize], ring[pair[1] as usize]).is_eq();
+        let is_repeated = |pair: &[u32]| ring[pair[0] as usize] == ring[pair[1] as usize];
         if sorted.windows(2).any(is_repeated) {
             let mut collected = Distinct::default();
             let indices: Vec<u32> = ring.iter().map(|&point| collected.index(point)).collect();
@@ -46,9 +44,12 @@ impl PlanarGraph {
         }
     }
 
-    /// Splits every two segments that cross, at the intersection rounded to 1/1024 of a unit.
-    /// Returns the number of crossings.
+    /// Splits every two segments that cross, at the intersection rounded to a fine grid, and every
+    /// segment at the points that lie on it. Returns the number of such places.
     pub(super) fn split_crossings(&mut self) -> usize {
+        let step = self.grid_step();
+        self.round_points(step);
+        let touches = self.split_at_points();
         let segments = self.segments.take().unwrap_or_default();
         let mut collected = Distinct::new(&self.points);
         let mut cuts: Vec<Vec<u32>> = vec![Vec::new(); segments.len()];
@@ -56,8 +57,12 @@ impl PlanarGraph {
         for (first, second) in self.near_pairs(&segments) {
             let [a, b] = segments[first].map(|end| self.points[end as usize]);
             let [c, d] = segments[second].map(|end| self.points[end as usize]);
-            if let Some(point) = intersection(a, b, c, d) {
-                let cut = collected.index(point);
+            if let Some(point) = intersection(a, b, c, d, step) {
+                let ends = segments[first].into_iter().chain(segments[second]);
+                let end = ends
+                    .zip([a, b, c, d])
+                    .find(|(_, end)| is_near(*end, point, step));
+                let cut = end.map_or_else(|| collected.index(point), |(index, _)| index);
                 cuts[first].push(cut);
                 cuts[second].push(cut);
                 crossings += 1;
@@ -65,14 +70,78 @@ impl PlanarGraph {
         }
         self.points = collected.points;
         self.sorted = sorted(&self.points);
-        self.segments = Some(
-            segments
-                .iter()
-                .zip(cuts)
-                .flat_map(|(&segment, cuts)| self.cut(segment, cuts))
-                .collect(),
-        );
-        crossings
+        self.segments = Some(self.cut_all(&segments, cuts));
+        touches + crossings
+    }
+
+    /// A power of two about 2⁻²² of the extent: 1/1024 pixel in an image of 4096.
+    fn grid_step(&self) -> f64 {
+        let extent = |axis: usize| {
+            let values = self.points.iter().map(|point| point[axis]);
+            let least = values.clone().fold(f64::INFINITY, f64::min);
+            values.fold(f64::NEG_INFINITY, f64::max) - least
+        };
+        let exponent = extent(0).max(extent(1)).to_bits() >> 52;
+        f64::from_bits(exponent.saturating_sub(22) << 52)
+    }
+
+    /// Moves the points onto the grid (whole numbers of pixels are on it already), so that points
+    /// that almost lie on a segment do or do not.
+    fn round_points(&mut self, step: f64) {
+        let mut collected = Distinct::default();
+        let rounded = self
+            .points
+            .iter()
+            .map(|&point| collected.index(round(point, step)));
+        let rounded: Vec<u32> = rounded.collect();
+        self.points = collected.points;
+        self.sorted = sorted(&self.points);
+        let segments = self.segments.iter().flatten();
+        let moved = segments.map(|segment| segment.map(|end| rounded[end as usize]));
+        self.segments = Some(moved.filter(|[a, b]| a != b).collect());
+    }
+
+    /// Splits segments at the points that lie on them exactly, so that segments that run along
+    /// one another become the same ones, of which one is kept.
+    fn split_at_points(&mut self) -> usize {
+        let segments = self.segments.take().unwrap_or_default();
+        let cuts: Vec<Vec<u32>> = segments
+            .iter()
+            .map(|&segment| self.points_on(segment))
+            .collect();
+        let count = cuts.iter().map(Vec::len).sum();
+        let mut pieces = self.cut_all(&segments, cuts);
+        let mut seen = HashSet::new();
+        pieces.retain(|&[a, b]| seen.insert([a.min(b), a.max(b)]));
+        self.segments = Some(pieces);
+        count
+    }
+
+    /// Points inside a segment.
+    fn points_on(&self, [from, to]: [u32; 2]) -> Vec<u32> {
+        let (a, b) = (self.points[from as usize], self.points[to as usize]);
+        let x = |index: &u32| self.points[*index as usize][0];
+        let first = self
+            .sorted
+            .partition_point(|index| x(index) < a[0].min(b[0]));
+        let near = self.sorted[first..]
+            .iter()
+            .take_while(|index| x(index) <= a[0].max(b[0]));
+        let is_inside = |index: &u32| {
+            let point = self.points[*index as usize];
+            *index != from
+                && *index != to
+                && (a[1].min(b[1])..=a[1].max(b[1])).contains(&point[1])
+                && Adaptive.orientation(a, b, point) == 0.0
+        };
+        near.copied().filter(is_inside).collect()
+    }
+
+    fn cut_all(&self, segments: &[[u32; 2]], cuts: Vec<Vec<u32>>) -> Vec<[u32; 2]> {
+        let pieces = segments.iter().zip(cuts);
+        pieces
+            .flat_map(|(&segment, cuts)| self.cut(segment, cuts))
+            .collect()
     }
 
     /// Pairs of segments whose bounding boxes overlap, by a sweep over x.
@@ -117,20 +186,26 @@ impl PlanarGraph {
     }
 }
 
-/// Where two segments cross at a place inside both.
-fn intersection(a: Point, b: Point, c: Point, d: Point) -> Option<Point> {
+/// Where two segments cross at a place inside both, rounded to multiples of `step`.
+fn intersection(a: Point, b: Point, c: Point, d: Point, step: f64) -> Option<Point> {
     let side = |p, q, r| Adaptive.orientation(p, q, r);
     let (of_c, of_d) = (side(a, b, c), side(a, b, d));
     let (of_a, of_b) = (side(c, d, a), side(c, d, b));
     let crosses = of_c * of_d < 0.0 && of_a * of_b < 0.0;
     crosses.then(|| {
         let share = of_a / (of_a - of_b);
-        let round = |value: f64| (value * 1024.0).round() / 1024.0;
-        [
-            round(a[0] + share * (b[0] - a[0])),
-            round(a[1] + share * (b[1] - a[1])),
-        ]
+        let point = [a[0] + share * (b[0] - a[0]), a[1] + share * (b[1] - a[1])];
+        round(point, step)
     })
+}
+
+fn round(point: Point, step: f64) -> Point {
+    point.map(|value| (value / step).round() * step)
+}
+
+/// Whether a point is so near to a segment's end that the end is taken for it.
+fn is_near(end: Point, point: Point, step: f64) -> bool {
+    (0..2).all(|axis| (end[axis] - point[axis]).abs() <= step)
 }
 
 fn close(indices: &[u32]) -> Vec<[u32; 2]> {
@@ -143,17 +218,25 @@ fn close(indices: &[u32]) -> Vec<[u32; 2]> {
         .collect()
 }
 
+/// The points' indices by x, then y, then index.
 fn sorted(points: &[Point]) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..points.len() as u32).collect();
-    order
-        .sort_unstable_by(|&a, &b| compare(points[a as usize], points[b as usize]).then(a.cmp(&b)));
-    order
+    let mut order: Vec<([u64; 2], u32)> = points
+        .iter()
+        .zip(0..)
+        .map(|(&point, index)| (point.map(sortable), index))
+        .collect();
+    order.sort_unstable();
+    order.into_iter().map(|(_, index)| index).collect()
 }
 
-/// By x, then y; the two zeros are one.
-fn compare(a: Point, b: Point) -> Ordering {
-    let axis = |axis: usize| (a[axis] + 0.0).total_cmp(&(b[axis] + 0.0));
-    axis(0).then_with(|| axis(1))
+/// Bits that sort as the finite number does; the two zeros are one.
+fn sortable(value: f64) -> u64 {
+    let bits = (value + 0.0).to_bits();
+    if bits >> 63 == 0 {
+        bits | 1 << 63
+    } else {
+        !bits
+    }
 }
 
 /// Points, each once, in order of first occurrence.

@@ -220,3 +220,117 @@ fn signed_area(ring: &[Point]) -> f64 {
         .sum::<f64>()
         / 2.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Bounds = Bounds {
+        max_area: None,
+        max_vertices: 1000,
+    };
+
+    fn filled(points: &[(i32, i32)]) -> Triangulation {
+        let outline: Vec<Point> = points
+            .iter()
+            .map(|&(x, y)| [f64::from(x), f64::from(y)])
+            .collect();
+        triangulate(&outline, PLAIN, &mut ()).expect("it encloses something")
+    }
+
+    fn area(found: &Triangulation) -> f64 {
+        let corners = |triangle: &[u32; 3]| triangle.map(|index| found.vertices[index as usize]);
+        found
+            .triangles
+            .iter()
+            .map(|triangle| signed_area(&corners(triangle)))
+            .sum()
+    }
+
+    #[test]
+    fn a_square_is_two_triangles() {
+        let found = filled(&[(0, 0), (4, 0), (4, 4), (0, 4)]);
+        assert_eq!(
+            (found.triangles.len(), area(&found), found.repair),
+            (2, 16.0, None)
+        );
+        assert_eq!(found.rings, [[0, 1, 2, 3]]);
+    }
+
+    #[test]
+    fn a_bow_tie_gets_a_vertex_where_it_crosses() {
+        let found = filled(&[(0, 0), (4, 4), (4, 0), (0, 4)]);
+        assert_eq!(found.repair, Some(Repair::Filled { intersections: 1 }));
+        assert_eq!(
+            (found.vertices.len(), found.triangles.len(), area(&found)),
+            (5, 2, 8.0)
+        );
+    }
+
+    #[test]
+    fn a_vertex_on_an_edge_is_a_touch() {
+        let found = filled(&[(0, 0), (8, 0), (8, 4), (4, 0), (0, 4)]);
+        assert_eq!(found.repair, Some(Repair::Filled { intersections: 1 }));
+        assert_eq!((found.triangles.len(), area(&found)), (2, 16.0));
+    }
+
+    #[test]
+    fn a_point_that_comes_twice_is_one_vertex() {
+        let found = filled(&[(0, 0), (4, 4), (8, 0), (8, 8), (4, 4), (0, 8)]);
+        assert_eq!((found.vertices.len(), area(&found)), (5, 32.0));
+        assert!(matches!(found.repair, Some(Repair::Filled { .. })));
+    }
+
+    #[test]
+    fn a_spike_of_no_width_is_dropped() {
+        let found = filled(&[(0, 0), (4, 0), (4, 4), (9, 4), (4, 4), (0, 4)]);
+        assert_eq!((found.vertices.len(), area(&found)), (4, 16.0));
+    }
+
+    #[test]
+    fn what_a_second_turn_encloses_is_filled_once() {
+        let twice = [
+            (0, 0),
+            (9, 0),
+            (9, 9),
+            (0, 9),
+            (0, 0),
+            (9, 0),
+            (9, 9),
+            (0, 9),
+        ];
+        assert_eq!(area(&filled(&twice)), 81.0);
+    }
+
+    /// Found by a property test: the way back runs along the way there, and is crossed.
+    #[test]
+    fn edges_along_one_another_are_split_together() {
+        let found = filled(&[(10, 0), (8, 10), (9, 5), (8, 7), (9, 9), (6, 2)]);
+        assert!(
+            matches!(found.repair, Some(Repair::Filled { .. })),
+            "{:?}",
+            found.repair
+        );
+    }
+
+    #[test]
+    fn an_outline_that_encloses_nothing_is_an_error() {
+        let error = |points: &[Point]| match triangulate(points, PLAIN, &mut ()) {
+            Err(Interrupted::Failed(error)) => error,
+            other => panic!("{other:?}"),
+        };
+        let line = [[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]];
+        assert_eq!(
+            error(&line),
+            TriangulationError::Collinear { vertex_count: 3 }
+        );
+        assert_eq!(
+            error(&line[..2]),
+            TriangulationError::InsufficientVertices { vertex_count: 2 }
+        );
+        assert_eq!(
+            error(&[[0.0, 0.0], [1.0, f64::NAN], [2.0, 0.0]]),
+            TriangulationError::NotFinite
+        );
+    }
+}

@@ -1,6 +1,6 @@
 //! The hole that a new vertex makes.
 
-use crate::triangulation::predicates::{Point, cross};
+use crate::triangulation::predicates::{Adaptive, Point, Predicates};
 
 /// Triangles that a new vertex replaces.
 #[derive(Default)]
@@ -49,6 +49,6 @@ impl Cavity {
         let corner = |index: u32| points[index as usize];
         self.rim
             .iter()
-            .all(|side| cross(point, corner(side.from), corner(side.to)) > 0.0)
+            .all(|side| Adaptive.orientation(point, corner(side.from), corner(side.to)) > 0.0)
     }
 }

@@ -78,14 +78,22 @@ impl Refiner {
             Place::Inside(start) => self.dig(center, start),
         };
         match side_in_the_way {
-            Some(side) => {
+            Some(side) if self.is_worth_splitting(side) => {
                 self.split(side);
                 // The triangle may have survived that.
                 self.enqueue(triangle);
             }
             None if self.cavity.sees_its_rim(&self.points, center) => self.fill(center, None),
-            None => self.split_in_three(triangle),
+            _ => self.insert_centroid(triangle),
         }
+    }
+
+    /// Whether a boundary side is not yet short beside a triangle that is as large as may be, and
+    /// its own triangle is not so thin that the side's middle, rounded, could lie beyond it.
+    fn is_worth_splitting(&self, side: u32) -> bool {
+        let (from, to) = self.ends(side);
+        squared_distance(self.point(from), self.point(to)) > 0.1 * self.max_doubled_area
+            && self.doubled_area(side / 3) > 1e-6 * self.max_doubled_area
     }
 
     /// Adds a vertex in the middle of a boundary side.
@@ -102,11 +110,14 @@ impl Refiner {
         self.fill(middle, Some((from, to)));
     }
 
-    /// The last resort when rounding spoils a cavity: a vertex in the triangle's middle.
-    fn split_in_three(&mut self, triangle: u32) {
+    /// Adds a vertex in the triangle's middle: always possible, though seldom the best place.
+    fn insert_centroid(&mut self, triangle: u32) {
         let [a, b, c] = self.triangles[triangle as usize].map(|corner| self.point(corner));
         let middle = [(a[0] + b[0] + c[0]) / 3.0, (a[1] + b[1] + c[1]) / 3.0];
-        self.dig_only(triangle);
+        self.dig(middle, triangle);
+        if !self.cavity.sees_its_rim(&self.points, middle) {
+            self.dig_only(triangle);
+        }
         self.fill(middle, None);
     }
 
