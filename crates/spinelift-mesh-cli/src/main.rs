@@ -1,3 +1,46 @@
 //! The `spinelift-mesh` command.
 
-fn main() {}
+mod batch;
+mod cli;
+mod console;
+mod demo;
+mod failure;
+mod generate;
+mod interrupt;
+mod output;
+mod parameters;
+mod recipe;
+mod serve;
+
+use clap::Parser;
+use cli::{Cli, Command, ServeArgs};
+use console::Console;
+use failure::Failure;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            Console::new(false).failure(&failure);
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Some(Command::Generate(args)) => {
+            let mut console = Console::new(args.quiet);
+            generate::run(args, &mut console)
+        }
+        Some(Command::Batch(args)) => {
+            let mut console = Console::new(args.quiet);
+            batch::run(args, &mut console)
+        }
+        Some(Command::Serve(args)) => serve::run(&args),
+        Some(Command::Demo(args)) => demo::run(args),
+        None => serve::run(&ServeArgs::default()),
+    }
+}

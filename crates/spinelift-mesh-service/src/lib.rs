@@ -1,1 +1,35 @@
 //! The mesh service: HTTP, jobs, storage and callbacks around the `spinelift-mesh` library.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use spinelift_mesh_service::{Service, Settings};
+//!
+//! let service = Service::start(Settings::from_env()?).await?;
+//! println!("listening on http://{}", service.local_addr());
+//! service.serve(std::future::pending()).await?;
+//! # Ok(())
+//! # }
+//! ```
+#![warn(missing_docs)]
+
+mod address;
+mod api;
+mod callback;
+pub mod engine;
+mod error;
+pub mod job;
+mod redacted;
+mod request;
+mod result_url;
+mod router;
+mod service;
+pub mod settings;
+mod source;
+mod storage;
+mod worker;
+
+pub use address::{AllowedHost, OutboundError};
+pub use redacted::RedactedUrl;
+pub use service::{ServeError, Service, StartError};
+pub use settings::{Settings, SettingsError};
+pub use storage::OpenStorageError;

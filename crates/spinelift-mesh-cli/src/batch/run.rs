@@ -1,0 +1,149 @@
+//! The images of a batch, worked on by all cores.
+
+use super::plan::{Plan, PlannedImage};
+use super::report::{Earlier, Made, Record, Status, sha256};
+use crate::failure::Problem;
+use crate::generate::read_image;
+use crate::interrupt::Interrupt;
+use crate::output::write_file;
+use crate::recipe::{Recipe, Unmade, json};
+use spinelift_mesh::export::svg;
+use std::fs;
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Instant;
+
+/// What the workers share.
+pub(crate) struct Run<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) recipe: &'a Recipe,
+    pub(crate) earlier: &'a Earlier,
+    /// Where results go.
+    pub(crate) folder: &'a Path,
+    pub(crate) preview: bool,
+    pub(crate) interrupt: &'a Interrupt,
+}
+
+impl Run<'_> {
+    /// Works on all images, `jobs` at a time, and hands each one's index and record to `receive`
+    /// as they come. Ends early when interrupted.
+    pub(crate) fn work(
+        &self,
+        jobs: NonZeroUsize,
+        mut receive: impl FnMut(usize, Record),
+    ) -> io::Result<()> {
+        let next = AtomicUsize::new(0);
+        let (sender, receiver) = mpsc::channel();
+        thread::scope(|scope| {
+            for started in 0..jobs.get().min(self.plan.images.len()) {
+                let (next, sender) = (&next, sender.clone());
+                let worker = move || {
+                    while !self.interrupt.requested() {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(image) = self.plan.images.get(index) else {
+                            break;
+                        };
+                        let Some(record) = self.record(image) else {
+                            break;
+                        };
+                        if sender.send((index, record)).is_err() {
+                            break;
+                        }
+                    }
+                };
+                let spawned = thread::Builder::new()
+                    .name("mesh".into())
+                    .spawn_scoped(scope, worker);
+                match spawned {
+                    Ok(_) => {}
+                    Err(error) if started == 0 => return Err(error),
+                    // Fewer do the work as well.
+                    Err(_) => break,
+                }
+            }
+            drop(sender);
+            for (index, record) in receiver {
+                receive(index, record);
+            }
+            Ok(())
+        })
+    }
+
+    /// `None` when interrupted.
+    fn record(&self, image: &PlannedImage) -> Option<Record> {
+        let start = Instant::now();
+        match self.make(image) {
+            Ok(record) => Some(Record {
+                milliseconds: milliseconds(start),
+                ..record
+            }),
+            Err(Unmade::Interrupted) => None,
+            Err(Unmade::Problem(problem)) => {
+                Some(Record::failed(&image.input, &problem, milliseconds(start)))
+            }
+        }
+    }
+
+    fn make(&self, image: &PlannedImage) -> Result<Record, Unmade> {
+        let bytes = read_image(&image.input)?;
+        let input_sha256 = sha256(&bytes);
+        let output = image.mesh();
+        if let Some(record) = self
+            .earlier
+            .done(self.folder, &output, &input_sha256, self.preview)
+        {
+            return Ok(record);
+        }
+        let mesh = self.recipe.make(&bytes, self.interrupt)?;
+        let json = json(&mesh);
+        let preview = self
+            .preview
+            .then(|| (image.preview(), svg::preview(&bytes, &mesh)));
+        self.write(&output, &json)?;
+        if let Some((path, svg)) = &preview {
+            self.write(path, svg.as_bytes())?;
+        }
+        let metadata = mesh.metadata;
+        Ok(Record {
+            input: image.input.to_string_lossy().into_owned(),
+            status: Status::Ok,
+            made: Some(Made {
+                output: output.to_string_lossy().into_owned(),
+                preview: preview
+                    .as_ref()
+                    .map(|(path, _)| path.to_string_lossy().into_owned()),
+                width: metadata.width,
+                height: metadata.height,
+                vertex_count: metadata.vertex_count,
+                triangle_count: metadata.triangle_count,
+                warnings: metadata
+                    .warnings
+                    .iter()
+                    .map(|warning| serde_json::json!(warning))
+                    .collect(),
+                input_sha256,
+                output_bytes: json.len() as u64,
+                preview_bytes: preview.map(|(_, svg)| svg.len() as u64),
+            }),
+            error: None,
+            milliseconds: 0.0,
+        })
+    }
+
+    fn write(&self, place: &Path, bytes: &[u8]) -> Result<(), Problem> {
+        let path = self.folder.join(place);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|error| Problem::writing(&path, &error))?;
+        }
+        write_file(&path, bytes)
+    }
+}
+
+fn milliseconds(start: Instant) -> f64 {
+    // Microseconds are as much as a report needs.
+    start.elapsed().as_micros() as f64 / 1000.0
+}

@@ -1,0 +1,194 @@
+//! The command line.
+
+use crate::output::Destination;
+use crate::parameters::ParameterArgs;
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, value_parser};
+use spinelift_mesh::Limits;
+use spinelift_mesh_service::settings::{SETTINGS, SettingSpec};
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Turn sprite images into 2D meshes.
+#[derive(Debug, Parser)]
+#[command(name = "spinelift-mesh", version, styles = STYLES, max_term_width = 100)]
+#[command(after_help = "Without a command, the service is started as by `serve`.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make the mesh of one image.
+    Generate(GenerateArgs),
+    /// Make the meshes of many images, on all cores.
+    Batch(BatchArgs),
+    /// Start the service.
+    Serve(ServeArgs),
+    /// See the service at work: a sprite, its progress, its mesh.
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, Default, Args)]
+#[command(
+    after_help = "All other settings come from the environment or the file .env: --help lists them."
+)]
+#[command(after_long_help = settings())]
+pub(crate) struct ServeArgs {
+    /// Address to listen on; 0.0.0.0 for all [default: HOST, or 127.0.0.1].
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) host: Option<IpAddr>,
+    /// Port to listen on; 0 picks a free one [default: PORT, or 8000].
+    #[arg(short, long)]
+    pub(crate) port: Option<u16>,
+}
+
+/// The service's table of settings, as help.
+fn settings() -> String {
+    let mut text = String::from("Settings, from the environment or the file .env:");
+    for SettingSpec {
+        name,
+        default,
+        meaning,
+        ..
+    } in SETTINGS
+    {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n  {name}={default}\n          {meaning}");
+    }
+    text.push_str(
+        "\n\nThe log goes to standard error. RUST_LOG, if set, chooses what is logged; \
+         LOG_FORMAT=json makes it JSON.",
+    );
+    text
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Port of the service; 0 picks a free one.
+    #[arg(short, long, default_value_t = 8000)]
+    pub(crate) port: u16,
+    /// Show this image instead of a sample.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) image: Option<PathBuf>,
+    /// Folder for all that the demo writes.
+    #[arg(long, value_name = "DIR", default_value = "spinelift-demo")]
+    pub(crate) dir: PathBuf,
+    /// End after the result.
+    #[arg(long, visible_alias = "exit")]
+    pub(crate) once: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = GENERATE_EXAMPLES)]
+pub(crate) struct GenerateArgs {
+    /// A PNG, WebP or JPEG file; `-` reads standard input.
+    pub(crate) image: PathBuf,
+    /// Where the mesh goes, as JSON; `-` is standard output.
+    #[arg(short, long, value_name = "FILE", default_value_t = Destination::Stdout)]
+    pub(crate) output: Destination,
+    /// Also draw the mesh over the image, as SVG.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) preview: Option<Destination>,
+    /// Say nothing but errors.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) parameters: ParameterArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+}
+
+const GENERATE_EXAMPLES: &str = "\
+Examples:
+  spinelift-mesh generate hero.png -o mesh.json --preview mesh.svg
+  spinelift-mesh generate hero.png --detail-factor 0.03 | jq .metadata
+  curl -s https://example.com/hero.png | spinelift-mesh generate - > mesh.json";
+
+#[derive(Debug, Args)]
+#[command(after_help = BATCH_RULES)]
+pub(crate) struct BatchArgs {
+    /// Images, and folders to search for .png, .webp, .jpg and .jpeg files.
+    #[arg(required = true, value_name = "DIR|FILE")]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// Folder for the results; made if missing.
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: PathBuf,
+    /// Also draw each mesh over its image, as SVG.
+    #[arg(long)]
+    pub(crate) preview: bool,
+    /// Skip images that OUT/report.json lists as done: same content, same parameters, and a result
+    /// that is still there.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// How many images are worked on at once [default: one per core].
+    #[arg(short, long, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+    /// Say nothing but errors.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) parameters: ParameterArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+}
+
+const BATCH_RULES: &str = "\
+Results:
+  OUT mirrors the tree of the images, below the closest folder that holds all that was named:
+    `batch art -o out` turns art/hero/head.png into out/hero/head.png.mesh.json,
+    `batch art/hero art/tree.webp -o out` turns them into out/hero/head.png.mesh.json
+    and out/tree.webp.mesh.json.
+  A preview stands beside its mesh: out/hero/head.png.mesh.svg.
+  Hidden files and folders are not searched, nor is OUT if it lies in a searched folder.
+
+  OUT/report.json lists every image with status (ok, failed, skipped), error, counts and time. It
+  is brought up to date while the batch runs, so --resume also works after a crash.
+
+Exit codes: 0 all done, 1 something failed, 2 wrong usage, 130 stopped by Ctrl-C.";
+
+/// Bounds on what one image may cost.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct LimitArgs {
+    /// Largest width and height of an image, in pixels.
+    #[arg(long, value_name = "PIXELS", default_value_t = Limits::DEFAULT.max_image_dimension)]
+    #[arg(value_parser = value_parser!(u32).range(1..))]
+    max_image_dimension: u32,
+    /// Most memory that decoding may take, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::DEFAULT.max_decoder_memory)]
+    max_decoder_memory: usize,
+    /// Largest number of vertices of a mesh.
+    #[arg(long, value_name = "COUNT", default_value_t = Limits::DEFAULT.max_mesh_vertices)]
+    max_mesh_vertices: usize,
+}
+
+impl LimitArgs {
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            max_image_dimension: self.max_image_dimension,
+            max_decoder_memory: self.max_decoder_memory,
+            max_mesh_vertices: self.max_mesh_vertices,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

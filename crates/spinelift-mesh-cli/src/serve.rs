@@ -1,0 +1,176 @@
+//! `spinelift-mesh serve`: the service, until it is told to stop.
+
+use crate::cli::ServeArgs;
+use crate::failure::{Failure, Problem};
+use crate::output::write_stdout;
+use spinelift_mesh_service::{Service, Settings, StartError};
+use std::future::Future;
+use std::io::{self, IsTerminal as _};
+use std::net::SocketAddr;
+use tokio::runtime::Runtime;
+use tracing_subscriber::EnvFilter;
+
+pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
+    let mut settings = Settings::from_env().map_err(|error| {
+        Problem::new(
+            "WRONG_SETTING",
+            error.to_string(),
+            "Change the settings named above, in the environment or in the file .env.",
+        )
+    })?;
+    settings.host = args.host.unwrap_or(settings.host);
+    settings.port = args.port.unwrap_or(settings.port);
+    start_log(settings.log_filter());
+    runtime()?.block_on(async {
+        let stop = stop_signal();
+        let service = Service::start(settings).await.map_err(not_started)?;
+        let base = base_url(service.local_addr());
+        let line = format!("listening on {base} (try: curl {base}/health; Ctrl-C stops)\n");
+        // That nobody reads it is no reason not to serve.
+        let _ = write_stdout(line.as_bytes());
+        service.serve(stop).await.map_err(|error| {
+            Problem::new("SERVE_FAILED", error.to_string(), "Start it again.").into()
+        })
+    })
+}
+
+/// A log on standard error: for people, or as JSON with `LOG_FORMAT=json`. `RUST_LOG` takes
+/// precedence over `filter`.
+pub(crate) fn start_log(filter: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
+    if std::env::var("LOG_FORMAT").is_ok_and(|format| format.eq_ignore_ascii_case("json")) {
+        log.json().init();
+    } else {
+        log.with_target(false).init();
+    }
+}
+
+pub(crate) fn runtime() -> Result<Runtime, Problem> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Problem::new(
+                "START_FAILED",
+                format!("cannot start the service's threads: {error}"),
+                "Raise the limit on processes (ulimit -u), or stop other programs.",
+            )
+        })
+}
+
+/// Where a client on this machine reaches the service.
+pub(crate) fn base_url(address: SocketAddr) -> String {
+    match address.ip() {
+        ip if ip.is_unspecified() => format!("http://localhost:{}", address.port()),
+        _ => format!("http://{address}"),
+    }
+}
+
+pub(crate) fn not_started(error: StartError) -> Problem {
+    let (message, advice) = match &error {
+        StartError::Listen { address, source } => {
+            let port = address.port();
+            match source.kind() {
+                io::ErrorKind::AddrInUse => (
+                    format!("port {port} is taken: another program listens on {address}"),
+                    format!(
+                        "Stop that program, or choose another port: --port {} (or --port 0 for \
+                         any that is free).",
+                        port.checked_add(1).unwrap_or(8000)
+                    ),
+                ),
+                io::ErrorKind::AddrNotAvailable => (
+                    format!("this machine does not have the address {}", address.ip()),
+                    "Set HOST (or --host) to an address of this machine, to 127.0.0.1, or to \
+                     0.0.0.0 for all."
+                        .to_owned(),
+                ),
+                io::ErrorKind::PermissionDenied => (
+                    format!("no permission to listen on port {port}"),
+                    "Ports below 1024 are for root; choose a higher one: --port 8000.".to_owned(),
+                ),
+                _ => (error.to_string(), "Change HOST or PORT.".to_owned()),
+            }
+        }
+        StartError::Storage(_) => (
+            error.to_string(),
+            "Set STORAGE_PATH to a folder that this user may write to.".to_owned(),
+        ),
+        StartError::Jobs(_) => (
+            error.to_string(),
+            "The setting DATABASE_PATH names the file of the jobs.".to_owned(),
+        ),
+        _ => (
+            error.to_string(),
+            "Change the setting, and start again.".to_owned(),
+        ),
+    };
+    Problem::new("START_FAILED", message, advice)
+}
+
+/// Completes with the first Ctrl-C or SIGTERM. The second ends the process at once.
+///
+/// Signals are noted from the call on, not only when it is awaited. To be called in a runtime.
+pub(crate) fn stop_signal() -> impl Future<Output = ()> + Send + 'static {
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let exit_code = signal().await;
+        let _ = stop.send(());
+        signal().await;
+        std::process::exit(exit_code);
+    });
+    async {
+        let _ = stopped.await;
+    }
+}
+
+#[cfg(unix)]
+async fn signal() -> i32 {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut streams = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+    let [Ok(interrupt), Ok(terminate)] = &mut streams else {
+        // Without handlers a signal ends the process as usual.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => 130,
+        _ = terminate.recv() => 143,
+    }
+}
+
+#[cfg(not(unix))]
+async fn signal() -> i32 {
+    match tokio::signal::ctrl_c().await {
+        Ok(()) => 130,
+        Err(_) => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_told_with_another_one() {
+        let problem = not_started(StartError::Listen {
+            address: ([127, 0, 0, 1], 8000).into(),
+            source: io::ErrorKind::AddrInUse.into(),
+        });
+        assert!(
+            problem.message.starts_with("port 8000 is taken"),
+            "{}",
+            problem.message
+        );
+        assert!(problem.advice.contains("--port 8001"), "{}", problem.advice);
+    }
+
+    #[test]
+    fn clients_do_not_connect_to_all_addresses() {
+        assert_eq!(base_url(([0, 0, 0, 0], 80).into()), "http://localhost:80");
+        assert_eq!(base_url(([127, 0, 0, 1], 80).into()), "http://127.0.0.1:80");
+    }
+}

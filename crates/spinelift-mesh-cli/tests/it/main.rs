@@ -1,0 +1,12 @@
+//! Runs the real binary, as a user would.
+#![allow(clippy::unwrap_used)]
+
+mod batch;
+mod command;
+mod demo;
+mod generate;
+#[cfg(unix)]
+mod interrupt;
+mod serve;
+mod server;
+mod sprites;

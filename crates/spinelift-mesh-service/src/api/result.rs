@@ -1,0 +1,42 @@
+//! `GET …/mesh/{job_id}/result`: the mesh.
+
+use super::Api;
+use crate::error::ApiError;
+use crate::job::JobState;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+pub(crate) async fn result(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let job = api.job(&id).await?;
+    if job.state != JobState::Completed {
+        return Err(ApiError::new(
+            StatusCode::CONFLICT,
+            "JOB_NOT_COMPLETED",
+            "The job has no result (yet)",
+            json!({ "job_id": job.id.as_str(), "status": job.state.status() }),
+        ));
+    }
+    match api.results.get(&job.id).await {
+        Ok(mesh) => Ok(([(CONTENT_TYPE, "application/json")], mesh).into_response()),
+        Err(error) if error.is_missing() => Err(ApiError::new(
+            StatusCode::GONE,
+            "RESULT_GONE",
+            "The job completed, but its result has been removed from the storage",
+            json!({ "job_id": job.id.as_str() }),
+        )),
+        Err(error) => {
+            tracing::error!(job_id = %job.id, %error, "a result cannot be read");
+            Err(ApiError::unavailable(
+                "STORAGE_UNAVAILABLE",
+                "The result cannot be read at the moment",
+                json!({ "job_id": job.id.as_str() }),
+            ))
+        }
+    }
+}

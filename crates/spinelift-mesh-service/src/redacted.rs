@@ -1,0 +1,60 @@
+//! URLs that may carry secrets, and cannot be printed with them.
+
+use std::fmt;
+use url::Url;
+
+/// A URL whose `Display` and `Debug` leave out user, password, query and fragment: those hold
+/// credentials and signatures, and logs and error messages travel.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RedactedUrl(Url);
+
+impl RedactedUrl {
+    /// Wraps a URL.
+    #[must_use]
+    pub fn new(url: Url) -> Self {
+        Self(url)
+    }
+
+    /// The whole URL, secrets included: to connect with or to store, never to print.
+    #[must_use]
+    pub fn reveal(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl fmt::Display for RedactedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = &self.0;
+        write!(f, "{}://{}", url.scheme(), url.host_str().unwrap_or(""))?;
+        if let Some(port) = url.port() {
+            write!(f, ":{port}")?;
+        }
+        f.write_str(url.path())?;
+        if url.query().is_some() {
+            f.write_str("?[redacted]")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for RedactedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let url = Url::parse("https://user:pass@host.example:8443/a.png?X-Sig=secret#frag")
+            .expect("valid");
+        let redacted = RedactedUrl::new(url.clone());
+        let shown = "https://host.example:8443/a.png?[redacted]";
+        assert_eq!(redacted.to_string(), shown);
+        assert_eq!(format!("{redacted:?}"), shown);
+        assert_eq!(redacted.reveal(), &url);
+    }
+}

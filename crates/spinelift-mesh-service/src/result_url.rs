@@ -1,0 +1,79 @@
+//! Under which URL a result can be fetched.
+
+use crate::job::Job;
+use axum::http::HeaderMap;
+use axum::http::header::HOST;
+use axum::http::uri::Authority;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Makes the URLs of results.
+#[derive(Debug, Clone)]
+pub(crate) struct ResultUrls {
+    public: Option<Arc<str>>,
+    prefix: Arc<str>,
+    fallback: Arc<str>,
+}
+
+impl ResultUrls {
+    /// With the settings `PUBLIC_URL` and `API_PREFIX`; `local` is where the service listens.
+    pub(crate) fn new(public: Option<&str>, prefix: &str, local: SocketAddr) -> Self {
+        Self {
+            public: public.map(|url| url.trim_end_matches('/').into()),
+            prefix: prefix.into(),
+            fallback: format!("http://{local}").into(),
+        }
+    }
+
+    /// The base under which a client reached us: what `PUBLIC_URL` says, or its `Host` header.
+    /// The header is the client's word and ends up in URLs, so it must be a host and no more.
+    pub(crate) fn base(&self, headers: &HeaderMap) -> String {
+        if let Some(public) = &self.public {
+            return public.to_string();
+        }
+        let authority = headers
+            .get(HOST)
+            .and_then(|value| Authority::try_from(value.as_bytes()).ok())
+            .filter(|authority| !authority.host().is_empty() && !authority.as_str().contains('@'));
+        authority.map_or_else(
+            || self.fallback.to_string(),
+            |authority| format!("http://{authority}"),
+        )
+    }
+
+    /// The URL of a job's result, as its receiver can use it.
+    pub(crate) fn of(&self, job: &Job) -> String {
+        let base = self.public.as_deref().unwrap_or(&job.base_url);
+        self.under(base, job)
+    }
+
+    /// The URL of a job's result below a base; ids need no escaping.
+    pub(crate) fn under(&self, base: &str, job: &Job) -> String {
+        format!("{base}{}/mesh/{}/result", self.prefix, job.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn base(public: Option<&str>, host: &'static [u8]) -> String {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, HeaderValue::from_bytes(host).expect("a header value"));
+        ResultUrls::new(public, "/api/v1", ([127, 0, 0, 1], 8000).into()).base(&headers)
+    }
+
+    #[test]
+    fn the_host_header_is_used_only_if_it_is_a_host() {
+        assert_eq!(base(None, b"mesh.example:81"), "http://mesh.example:81");
+        assert_eq!(base(None, b"[::1]:81"), "http://[::1]:81");
+        for bad in [b"a/b".as_slice(), b"u@evil", b"a b", b"", b"\xff", b"a?b"] {
+            assert_eq!(base(None, bad), "http://127.0.0.1:8000", "{bad:?}");
+        }
+        assert_eq!(
+            base(Some("https://m.example/x/"), b"evil"),
+            "https://m.example/x"
+        );
+    }
+}

@@ -1,0 +1,297 @@
+//! The settings: every one of them, with its default and meaning, in one table.
+
+mod kinds;
+mod source;
+
+pub use kinds::{JobBackend, StorageBackend};
+pub use source::{SettingsError, WrongSetting};
+
+use crate::address::AllowedHost;
+use kinds::{
+    API_PREFIX, COUNT, DIMENSION, FLAG, HOSTS, IP, JOBS, OPTIONAL_URL, PATH, PORT, SECONDS, SIZE,
+    STORAGE, TEXT,
+};
+use source::{Reading, Variables};
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Name, default and meaning of a setting, for documentation.
+#[derive(Debug, Clone, Copy)]
+pub struct SettingSpec {
+    /// The environment variable.
+    pub name: &'static str,
+    /// The value used when it is unset or empty, as it would be written.
+    pub default: &'static str,
+    /// What values are allowed.
+    pub expected: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
+/// Makes of the table below: the struct, its defaults, its reading and its documentation.
+macro_rules! settings {
+    ($($name:literal $field:ident: $type:ty = $kind:ident($default:literal), $meaning:literal;)*) => {
+        /// The settings of the service; [`Default`] gives those of an empty environment.
+        #[derive(Debug, Clone)]
+        pub struct Settings {
+            $(#[doc = concat!($meaning, "\n\n`", $name, "`, default `", $default, "`.")]
+            pub $field: $type,)*
+        }
+
+        /// All settings, in the order of the documentation.
+        pub const SETTINGS: &[SettingSpec] = &[
+            $(SettingSpec {
+                name: $name,
+                default: $default,
+                expected: $kind.expected,
+                meaning: $meaning,
+            },)*
+        ];
+
+        impl Settings {
+            fn read(reading: &mut Reading<'_>) -> Option<Self> {
+                // Each is read before any is missed, so that all wrong ones are told at once.
+                $(let $field = reading.value($name, $default, &$kind);)*
+                Some(Self { $($field: $field?,)* })
+            }
+        }
+    };
+}
+
+settings! {
+    "SERVICE_NAME" service_name: String = TEXT("spinelift-mesh-service"),
+        "Name of the service in its log.";
+    "DEBUG" debug: bool = FLAG("false"),
+        "Log everything the service does, unless LOG_LEVEL says otherwise.";
+    "LOG_LEVEL" log_level: String = TEXT("info"),
+        "What is logged: a level (error, warn, info, debug, trace) or a tracing filter.";
+    "RUST_LOG" rust_log: String = TEXT(""),
+        "A tracing filter that takes the place of LOG_LEVEL.";
+    "HOST" host: IpAddr = IP("127.0.0.1"),
+        "Address to listen on; 0.0.0.0 or :: for all.";
+    "PORT" port: u16 = PORT("8000"),
+        "Port to listen on; 0 picks a free one.";
+    "PUBLIC_URL" public_url: Option<String> = OPTIONAL_URL(""),
+        "URL under which clients reach the service, for result_url; unset, it is taken from each request's Host header.";
+    "API_PREFIX" api_prefix: String = API_PREFIX("/api/v1"),
+        "Path before /mesh/… in all URLs but /health.";
+    "MAX_REQUEST_SIZE" max_request_size: NonZeroUsize = SIZE("104857600"),
+        "Most bytes of a request body.";
+    "REQUEST_TIMEOUT" request_timeout: Duration = SECONDS("300"),
+        "Seconds that answering a request may take.";
+    "MAX_IMAGE_DIMENSION" max_image_dimension: u32 = DIMENSION("4096"),
+        "Largest width and largest height of an image, in pixels.";
+    "MAX_IMAGE_BYTES" max_image_bytes: NonZeroUsize = SIZE("104857600"),
+        "Most bytes of an image file; the default is above what an uncompressed image of 4096 x 4096 pixels takes.";
+    "MAX_MESH_VERTICES" max_mesh_vertices: NonZeroUsize = COUNT("100000"),
+        "Most vertices of a mesh.";
+    "MAX_CONCURRENT_JOBS" max_concurrent_jobs: NonZeroUsize = COUNT("10"),
+        "Jobs that run at a time, downloads included; computation is bounded by the number of cores besides.";
+    "JOB_TIMEOUT" job_timeout: Duration = SECONDS("600"),
+        "Seconds that a job may run, the time it waits not counted.";
+    "MAX_QUEUE_LENGTH" max_queue_length: NonZeroUsize = COUNT("100000"),
+        "Jobs that may wait; a waiting one takes about 0.1 KB of memory and 1 KB of disk. Beyond it requests are answered with 503.";
+    "MAX_ATTEMPTS" max_attempts: NonZeroUsize = COUNT("3"),
+        "How often a job is started if the process dies while it runs.";
+    "DRAIN_TIMEOUT" drain_timeout: Duration = SECONDS("20"),
+        "Seconds that running jobs get to end when the service is shut down; the others resume at the next start.";
+    "IMAGE_CONNECT_TIMEOUT" image_connect_timeout: Duration = SECONDS("5"),
+        "Seconds for connecting to an image's server or a callback's receiver.";
+    "IMAGE_FIRST_BYTE_TIMEOUT" image_first_byte_timeout: Duration = SECONDS("15"),
+        "Seconds until an image's server has to begin its answer.";
+    "IMAGE_TIMEOUT" image_timeout: Duration = SECONDS("120"),
+        "Seconds for loading an image once.";
+    "IMAGE_TRIES" image_tries: NonZeroUsize = COUNT("3"),
+        "How often an image is tried to be loaded while its server fails in ways that may pass.";
+    "ALLOWED_PRIVATE_HOSTS" allowed_private_hosts: Vec<AllowedHost> = HOSTS(""),
+        "Hosts of images and callbacks that may have addresses that are not public, for example: `rails:3000,10.0.0.7,[::1]:9000`.";
+    "STORAGE_BACKEND" storage_backend: StorageBackend = STORAGE("local"),
+        "Where results are kept.";
+    "STORAGE_PATH" storage_path: PathBuf = PATH("data/storage"),
+        "Directory of the results, with STORAGE_BACKEND=local.";
+    "JOB_BACKEND" job_backend: JobBackend = JOBS("embedded"),
+        "Where jobs are kept: embedded (or sqlite, the same) is a file.";
+    "DATABASE_PATH" database_path: PathBuf = PATH("data/jobs.db"),
+        "File of the jobs, with JOB_BACKEND=embedded.";
+    "REDIS_URL" redis_url: String = TEXT("redis://localhost:6379/0"),
+        "Server of the jobs, with JOB_BACKEND=redis.";
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::from_variables(|_| None)
+            .unwrap_or_else(|error| unreachable!("the defaults are tested to be readable: {error}"))
+    }
+}
+
+impl Settings {
+    /// Reads the environment, and the file `.env` for what is not set there.
+    ///
+    /// # Errors
+    /// Every setting that is wrong, or a malformed `.env`.
+    pub fn from_env() -> Result<Self, SettingsError> {
+        let variables = Variables::of_process()?;
+        Self::from_variables(|name| variables.get(name))
+    }
+
+    /// Reads settings from wherever `variable` looks names up.
+    ///
+    /// # Errors
+    /// Every setting that is wrong.
+    pub fn from_variables(
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, SettingsError> {
+        let mut reading = Reading::new(&variable);
+        match Self::read(&mut reading) {
+            Some(settings) if reading.wrong.is_empty() => Ok(settings),
+            _ => Err(SettingsError::Wrong(reading.wrong)),
+        }
+    }
+
+    /// The filter for the log: `RUST_LOG`, else `LOG_LEVEL`, else what `DEBUG` says.
+    #[must_use]
+    pub fn log_filter(&self) -> &str {
+        match (self.rust_log.as_str(), self.log_level.as_str()) {
+            ("", "info") if self.debug => "debug",
+            ("", level) => level,
+            (filter, _) => filter,
+        }
+    }
+}
+
+/// The settings as a Markdown table.
+#[must_use]
+pub fn documentation() -> String {
+    let mut text =
+        String::from("| Variable | Default | Allowed | Meaning |\n| --- | --- | --- | --- |\n");
+    for spec in SETTINGS {
+        let default = match spec.default {
+            "" => "unset".to_owned(),
+            value => format!("`{value}`"),
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "| `{}` | {default} | {} | {} |",
+            spec.name, spec.expected, spec.meaning
+        );
+    }
+    text.push_str("\n`VERSION` is not a setting: the version is the program's own.\n");
+    text
+}
+
+/// The settings as a `.env` file that changes nothing.
+#[must_use]
+pub fn example_file() -> String {
+    let mut text = String::from("# Settings of spinelift-mesh; the values are the defaults.\n");
+    for spec in SETTINGS {
+        let _ = write!(
+            text,
+            "\n# {}\n# Allowed: {}.\n# {}={}\n",
+            spec.meaning, spec.expected, spec.name, spec.default
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        Settings::from_variables(|name| {
+            let found = variables.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_defaults_are_the_contracts() {
+        let settings = Settings::default();
+        assert_eq!(settings.service_name, "spinelift-mesh-service");
+        assert!(!settings.debug);
+        assert_eq!(settings.api_prefix, "/api/v1");
+        assert_eq!(settings.max_request_size.get(), 100 * 1024 * 1024);
+        assert_eq!(settings.request_timeout, Duration::from_secs(300));
+        assert_eq!(settings.max_image_dimension, 4096);
+        assert_eq!(settings.max_concurrent_jobs.get(), 10);
+        assert_eq!(settings.job_timeout, Duration::from_secs(600));
+        assert_eq!(settings.storage_backend, StorageBackend::Local);
+        assert_eq!(settings.redis_url, "redis://localhost:6379/0");
+    }
+
+    #[test]
+    fn every_wrong_setting_is_named_at_once() {
+        let error = read(&[
+            ("PORT", "80000"),
+            ("MAX_CONCURRENT_JOBS", "0"),
+            ("API_PREFIX", "api"),
+            ("ALLOWED_PRIVATE_HOSTS", "ok:80,http://no"),
+            ("DEBUG", "perhaps"),
+            ("JOB_TIMEOUT", "-1"),
+        ])
+        .expect_err("six are wrong");
+        let text = error.to_string();
+        for part in [
+            "PORT=\"80000\"",
+            "MAX_CONCURRENT_JOBS=\"0\"",
+            "API_PREFIX=\"api\"",
+            "ALLOWED_PRIVATE_HOSTS=\"ok:80,http://no\"",
+            "DEBUG=\"perhaps\"",
+            "JOB_TIMEOUT=\"-1\"",
+            "from 0 to 65535",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_value_is_no_value() {
+        let settings = read(&[
+            ("PORT", ""),
+            ("PUBLIC_URL", " "),
+            ("ALLOWED_PRIVATE_HOSTS", ""),
+        ])
+        .expect("like unset");
+        assert_eq!(settings.port, 8000);
+        assert_eq!(settings.public_url, None);
+        assert_eq!(settings.allowed_private_hosts, []);
+    }
+
+    #[test]
+    fn values_are_read() {
+        let settings = read(&[
+            ("DEBUG", "True"),
+            ("API_PREFIX", "/mesh/v2/"),
+            ("JOB_TIMEOUT", "0.5"),
+            ("ALLOWED_PRIVATE_HOSTS", "rails:3000, 10.0.0.7"),
+            ("PUBLIC_URL", "https://mesh.example/"),
+            ("JOB_BACKEND", "sqlite"),
+        ])
+        .expect("all are right");
+        assert!(settings.debug);
+        assert_eq!(settings.log_filter(), "debug");
+        assert_eq!(settings.api_prefix, "/mesh/v2");
+        assert_eq!(settings.job_timeout, Duration::from_millis(500));
+        assert_eq!(settings.allowed_private_hosts.len(), 2);
+        assert_eq!(settings.public_url.as_deref(), Some("https://mesh.example"));
+        assert_eq!(settings.job_backend, JobBackend::Embedded);
+    }
+
+    #[test]
+    fn secrets_in_a_wrong_value_are_not_repeated() {
+        let error = read(&[("PUBLIC_URL", "ftp://user:secret@h/")]).expect_err("no http URL");
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn the_documentation_names_every_setting() {
+        for spec in SETTINGS {
+            assert!(documentation().contains(&format!("| `{}` |", spec.name)));
+            assert!(example_file().contains(&format!("# {}={}\n", spec.name, spec.default)));
+        }
+    }
+}

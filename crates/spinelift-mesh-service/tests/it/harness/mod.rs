@@ -1,0 +1,32 @@
+//! What the tests share: the service under test, and the world around it.
+
+mod origin;
+mod service;
+
+pub(crate) use origin::Origin;
+pub(crate) use service::{TestService, settings};
+
+use std::future::Future;
+use std::time::Duration;
+
+/// Far longer than anything here takes: only a defect reaches it.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Asks again and again until there is an answer.
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut ask: impl FnMut() -> F,
+) -> T {
+    let answer = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    match tokio::time::timeout(DEADLINE, answer).await {
+        Ok(answer) => answer,
+        Err(_) => panic!("never happened: {what}"),
+    }
+}

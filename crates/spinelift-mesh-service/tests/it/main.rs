@@ -1,0 +1,14 @@
+//! The service as its clients see it: real sockets, a real image server and receiver of
+//! callbacks, a real database file.
+#![allow(clippy::unwrap_used)]
+
+mod address;
+mod api;
+mod callbacks;
+mod engine;
+mod harness;
+mod idempotency;
+mod jobs;
+mod restart;
+mod start;
+mod validation;
