@@ -138,6 +138,12 @@ pub enum TriangulationError {
     /// A coordinate is NaN or infinite.
     #[error("the outline has a coordinate that is not a finite number")]
     NotFinite,
+    /// A coordinate is so large or so close to zero that arithmetic on it would not be exact.
+    #[error("the outline has the coordinate {value:e}, which is neither 0 nor from 1e-60 to 1e60")]
+    OutOfRange {
+        /// The coordinate.
+        value: f64,
+    },
     /// The mesh would have more vertices than allowed.
     #[error("the mesh would have more than the {limit} vertices allowed")]
     TooManyVertices {
@@ -287,6 +293,9 @@ impl TriangulationError {
                 json!({ "reason": "collinear", "vertex_count": vertex_count })
             }
             TriangulationError::NotFinite => json!({ "reason": "not_finite" }),
+            TriangulationError::OutOfRange { value } => {
+                json!({ "reason": "out_of_range", "value": value })
+            }
             TriangulationError::TooManyVertices { estimate, limit } => json!({
                 "reason": "too_many_vertices",
                 "estimated_vertex_count": estimate,

@@ -1,6 +1,7 @@
 //! What each stage costs, side by side with its peers, in one run and on one thread.
 //!
-//! `cargo bench -p spinelift-mesh` prints a table of least times. The folder of sprites is
+//! `cargo bench -p spinelift-mesh` prints a table of least times; `-- sprites`, `-- large` or
+//! `-- triangulation` a part of it. The folder of sprites is
 //! `assets/samples`, or `SPINELIFT_BENCH_SPRITES`. With `SPINELIFT_BENCH_PYTHON` naming a Python
 //! that has the packages of `tools/reference/requirements.txt`, the reference's libraries are
 //! measured on the same inputs, in the same run.
@@ -27,10 +28,18 @@ fn main() {
     let only = std::env::args()
         .skip(1)
         .find(|argument| !argument.starts_with('-'));
-    let mut table = Table::new(only);
-    sprites(&mut table);
-    large_images(&mut table);
-    triangulation(&mut table);
+    let mut table = Table::default();
+    type Group = fn(&mut Table);
+    let groups: [(&str, Group); 3] = [
+        ("sprites", sprites),
+        ("large", large_images),
+        ("triangulation", triangulation),
+    ];
+    for (name, measure) in groups {
+        if only.as_ref().is_none_or(|only| only == name) {
+            measure(&mut table);
+        }
+    }
     table.print();
 }
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 /// Rounds of one measurement; the least time counts.
 const ROUNDS: usize = 7;
 
+#[derive(Default)]
 pub(crate) struct Table {
-    only: Option<String>,
     rows: Vec<Row>,
 }
 
@@ -18,13 +18,6 @@ struct Row {
 }
 
 impl Table {
-    pub(crate) fn new(only: Option<String>) -> Self {
-        Table {
-            only,
-            rows: Vec::new(),
-        }
-    }
-
     pub(crate) fn rounds(&self) -> usize {
         ROUNDS
     }
@@ -35,18 +28,6 @@ impl Table {
 
     /// Measures work on `count` things, and notes the time of one.
     pub(crate) fn measure_each<T>(&mut self, name: &str, count: usize, work: impl FnMut() -> T) {
-        if self
-            .only
-            .as_ref()
-            .is_some_and(|only| !name.contains(only.as_str()))
-        {
-            self.rows.push(Row {
-                name: String::new(),
-                ours: 0.0,
-                peers: Vec::new(),
-            });
-            return;
-        }
         let ours = least_time(ROUNDS, work).as_secs_f64() / count as f64;
         eprintln!("{name}: {}", human(ours));
         self.rows.push(Row {
@@ -65,7 +46,7 @@ impl Table {
 
     pub(crate) fn print(&self) {
         let mut text = String::from("| stage | ours | peers (times ours) |\n|---|---|---|\n");
-        for row in self.rows.iter().filter(|row| !row.name.is_empty()) {
+        for row in &self.rows {
             let peer = |(name, seconds): &(&str, f64)| {
                 format!("{name} {} ({:.1})", human(*seconds), seconds / row.ours)
             };

@@ -8,7 +8,7 @@ mod trace;
 
 use crate::error::{ContourError, Interrupted};
 use crate::mask::BinaryMask;
-use crate::progress::{Observer, proceed};
+use crate::progress::{Observer, Stopped, proceed};
 use trace::Tracer;
 
 /// The border of an 8-connected component, through pixel centres.
@@ -52,8 +52,27 @@ pub fn find_main_contour(
     observer: &mut dyn Observer,
 ) -> Result<Contour, Interrupted<ContourError>> {
     let mut tracer = Tracer::new(mask);
-    let mut best: Option<u64> = None;
-    let (mut best_points, mut points) = (Vec::new(), Vec::new());
+    let (start, area) =
+        largest(mask, &mut tracer, observer)?.ok_or(ContourError::NothingVisible)?;
+    if area < min_contour_area {
+        return Err(ContourError::TooSmall {
+            largest: area,
+            minimum: min_contour_area,
+        }
+        .into());
+    }
+    let mut points = Vec::new();
+    tracer.trace(start, |point| points.push(point), observer)?;
+    Ok(Contour { points, area })
+}
+
+/// The first cell and the area of the largest component.
+fn largest(
+    mask: &BinaryMask,
+    tracer: &mut Tracer<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Option<(usize, f64)>, Stopped> {
+    let mut best: Option<(usize, u64)> = None;
     for y in 0..mask.height() as usize {
         if y % 64 == 0 {
             proceed(observer.poll())?;
@@ -63,27 +82,15 @@ pub fn find_main_contour(
         // Invariant: `from` is outside of every contour found so far.
         while let Some(cell) = mask.next_set(from, end) {
             if !tracer.is_traced(cell) {
-                let doubled_area = tracer.trace(cell, &mut points, observer)?;
-                if best.is_none_or(|best| doubled_area >= best) {
-                    best = Some(doubled_area);
-                    std::mem::swap(&mut best_points, &mut points);
+                let doubled_area = tracer.trace(cell, |_| (), observer)?;
+                if best.is_none_or(|(_, best)| doubled_area >= best) {
+                    best = Some((cell, doubled_area));
                 }
             }
             from = tracer.exit_from(cell, end);
         }
     }
-    let area = best.ok_or(ContourError::NothingVisible)? as f64 / 2.0;
-    if area < min_contour_area {
-        return Err(ContourError::TooSmall {
-            largest: area,
-            minimum: min_contour_area,
-        }
-        .into());
-    }
-    Ok(Contour {
-        points: best_points,
-        area,
-    })
+    Ok(best.map(|(start, doubled_area)| (start, doubled_area as f64 / 2.0)))
 }
 
 #[cfg(test)]

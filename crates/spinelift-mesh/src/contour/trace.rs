@@ -93,20 +93,20 @@ impl<'a> Tracer<'a> {
     }
 
     /// Follows the border that starts at `start`, the first cell of its component in raster
-    /// order. Fills `points` and returns twice the enclosed area.
+    /// order. Calls `turn` with every point where it changes its direction, and returns twice the
+    /// enclosed area.
     pub(super) fn trace(
         &mut self,
         start: usize,
-        points: &mut Vec<[i32; 2]>,
+        mut turn: impl FnMut([i32; 2]),
         observer: &mut dyn Observer,
     ) -> Result<u64, Stopped> {
-        points.clear();
         let mut point = self.mask.pixel(start);
         let around = neighbours(self.neighbourhood(start));
         if around == 0 {
             self.entries.set(start);
             self.exits.set(start);
-            points.push(point);
+            turn(point);
             return Ok(0);
         }
         // The last neighbour: the first one clockwise from west.
@@ -131,12 +131,12 @@ impl<'a> Tracer<'a> {
                 self.exits.set(cell);
             }
             if direction != previous {
-                points.push(point);
+                turn(point);
             }
             previous = direction;
             let [dx, dy] = STEPS[direction];
-            // The trapezoid between the step and the y axis.
-            doubled_area += i64::from((2 * point[0] + dx) * dy);
+            // The trapezoid between the step and the x axis.
+            doubled_area += i64::from((2 * point[1] + dy) * dx);
             point = [point[0] + dx, point[1] + dy];
             let next = self.neighbour(cell, direction);
             if next == start && cell == last {

@@ -4,15 +4,16 @@
 //! and `mean > t` holds exactly when `2 · sum > (2t + 1) · k²`: no division is needed.
 
 use super::binary::BinaryMask;
-use std::ops::Add;
 
 /// Blurs rows as they come; its memory is a few rows, whatever the height.
+///
+/// Sums are 16 bits wide and saturate. Where the least sum of foreground does not fit, the
+/// complement is summed instead: then the largest sum of foreground fits.
 #[derive(Debug)]
 pub(super) struct BoxBlur {
     height: usize,
     kernel: usize,
-    /// The least sum of a window that is foreground.
-    least_sum: u32,
+    foreground: Foreground,
     /// The last `kernel + 1` rows, row `y` at `y % (kernel + 1)`.
     recent: Vec<Vec<u8>>,
     rows_in: usize,
@@ -20,26 +21,46 @@ pub(super) struct BoxBlur {
     /// Sums over the window's rows, one for each column.
     columns: Vec<u16>,
     window: Window,
+    /// One for foreground, zero for background.
+    flags: Vec<u8>,
+}
+
+/// Which sums of a window are foreground.
+#[derive(Debug, Clone, Copy)]
+enum Foreground {
+    /// No sum is: nothing is brighter than white.
+    Nothing,
+    /// Sums of at least this.
+    AtLeast(u16),
+    /// Sums of the complement of at most this.
+    ComplementAtMost(u16),
+}
+
+impl Foreground {
+    fn new(kernel: usize, threshold: u8) -> Self {
+        let area = (kernel * kernel) as u32;
+        let least = (2 * u32::from(threshold) + 1) * area / 2 + 1;
+        match (u16::try_from(least), (255 * area).checked_sub(least)) {
+            (_, None) => Foreground::Nothing,
+            (Ok(least), _) => Foreground::AtLeast(least),
+            // 21² · 255 is less than twice what fits.
+            (Err(_), Some(most)) => Foreground::ComplementAtMost(most as u16),
+        }
+    }
 }
 
 impl BoxBlur {
     pub(super) fn new(width: usize, height: usize, kernel: usize, threshold: u8) -> Self {
-        let area = (kernel * kernel) as u32;
-        // A window's sum has to fit: 15² · 255 is the largest that does in 16 bits.
-        let window = if kernel <= 15 {
-            Window::Narrow(Sums::new(width, kernel))
-        } else {
-            Window::Wide(Sums::new(width, kernel))
-        };
         BoxBlur {
             height,
             kernel,
-            least_sum: (2 * u32::from(threshold) + 1) * area / 2 + 1,
+            foreground: Foreground::new(kernel, threshold),
             recent: vec![Vec::new(); kernel + 1],
             rows_in: 0,
             rows_out: 0,
             columns: vec![0; width],
-            window,
+            window: Window::new(width, kernel),
+            flags: vec![0; width],
         }
     }
 
@@ -47,16 +68,38 @@ impl BoxBlur {
     pub(super) fn push_row(&mut self, row: &[u8], mask: &mut BinaryMask) {
         let slot = self.rows_in % self.recent.len();
         self.recent[slot].clear();
-        self.recent[slot].extend_from_slice(row);
+        match self.foreground {
+            Foreground::ComplementAtMost(_) => self.recent[slot].extend(row.iter().map(|&a| !a)),
+            _ => self.recent[slot].extend_from_slice(row),
+        }
         self.rows_in += 1;
         let radius = self.kernel / 2;
         while self.rows_out < self.height
             && (self.rows_in == self.height || self.rows_in > self.rows_out + radius)
         {
             self.slide_down();
-            self.window.foreground(&self.columns, self.least_sum, mask);
+            self.send_row(mask);
             self.rows_out += 1;
         }
+    }
+
+    fn send_row(&mut self, mask: &mut BinaryMask) {
+        let sums = self.window.sums(&self.columns).iter();
+        let flags = self.flags.iter_mut();
+        match self.foreground {
+            Foreground::Nothing => return mask.push_empty_row(),
+            Foreground::AtLeast(least) => {
+                flags
+                    .zip(sums)
+                    .for_each(|(flag, sum)| *flag = u8::from(*sum >= least));
+            }
+            Foreground::ComplementAtMost(most) => {
+                flags
+                    .zip(sums)
+                    .for_each(|(flag, sum)| *flag = u8::from(*sum <= most));
+            }
+        }
+        mask.push_row(&self.flags, 1);
     }
 
     /// Moves the column sums to the window around row `rows_out`.
@@ -101,69 +144,41 @@ fn reflect(place: isize, length: usize) -> usize {
     place.min(period - place)
 }
 
-#[derive(Debug)]
-enum Window {
-    Narrow(Sums<u16>),
-    Wide(Sums<u32>),
-}
-
-impl Window {
-    fn foreground(&mut self, columns: &[u16], least_sum: u32, mask: &mut BinaryMask) {
-        match self {
-            Window::Narrow(sums) => {
-                let least = u16::try_from(least_sum).ok();
-                sums.foreground(columns, least, mask);
-            }
-            Window::Wide(sums) => sums.foreground(columns, Some(least_sum), mask),
-        }
-    }
-}
-
 /// Sums over a window of columns, by doubling: sums of 1, 2, 4, … neighbours, of which those
 /// that make up the kernel are added. Every pass is a plain loop over slices.
 #[derive(Debug)]
-struct Sums<T> {
+struct Window {
     kernel: usize,
     /// `sums[x]`: the sum of some power of two of columns from `x - kernel / 2` on.
-    sums: Vec<T>,
-    doubled: Vec<T>,
-    total: Vec<T>,
-    foreground: Vec<u8>,
+    sums: Vec<u16>,
+    doubled: Vec<u16>,
+    total: Vec<u16>,
 }
 
-impl<T: Copy + Default + PartialOrd + From<u16> + Add<Output = T>> Sums<T> {
+impl Window {
     fn new(width: usize, kernel: usize) -> Self {
-        Sums {
+        Window {
             kernel,
-            sums: Vec::with_capacity(width + kernel),
-            doubled: vec![T::default(); width + kernel],
-            total: vec![T::default(); width],
-            foreground: vec![0; width],
+            sums: vec![0; width + kernel - 1],
+            doubled: vec![0; width + kernel - 1],
+            total: vec![0; width],
         }
     }
 
-    /// Appends a row to the mask: windows that sum to `least` or more (`None`: no sum does).
-    fn foreground(&mut self, columns: &[u16], least: Option<T>, mask: &mut BinaryMask) {
-        let Some(least) = least else {
-            return mask.push_empty_row();
-        };
+    fn sums(&mut self, columns: &[u16]) -> &[u16] {
         self.pad(columns);
         self.add_up();
-        for (flag, sum) in self.foreground.iter_mut().zip(&self.total) {
-            *flag = u8::from(*sum >= least);
-        }
-        mask.push_row(&self.foreground, 1);
+        &self.total
     }
 
     fn pad(&mut self, columns: &[u16]) {
-        let radius = (self.kernel / 2) as isize;
-        let width = columns.len();
-        let at = |place: isize| T::from(columns[reflect(place, width)]);
-        self.sums.clear();
-        self.sums.extend((-radius..0).map(at));
-        self.sums.extend(columns.iter().map(|&sum| T::from(sum)));
-        self.sums
-            .extend((0..radius).map(|step| at(width as isize + step)));
+        let (width, radius) = (columns.len(), self.kernel / 2);
+        self.sums[radius..radius + width].copy_from_slice(columns);
+        for step in 1..=radius {
+            let (before, after) = (-(step as isize), (width + step - 1) as isize);
+            self.sums[radius - step] = columns[reflect(before, width)];
+            self.sums[radius + width + step - 1] = columns[reflect(after, width)];
+        }
     }
 
     fn add_up(&mut self) {
@@ -177,19 +192,18 @@ impl<T: Copy + Default + PartialOrd + From<u16> + Add<Output = T>> Sums<T> {
             span *= 2;
             if self.kernel & span != 0 {
                 for (total, &sum) in self.total.iter_mut().zip(&self.sums[start..]) {
-                    *total = *total + sum;
+                    *total = total.saturating_add(sum);
                 }
                 start += span;
             }
         }
-        self.doubled.resize(width + self.kernel, T::default());
     }
 }
 
 /// `doubled[x] = sums[x] + sums[x + span]`; the last `span` places are of no use any more.
-fn double<T: Copy + Add<Output = T>>(doubled: &mut [T], sums: &[T], span: usize) {
+fn double(doubled: &mut [u16], sums: &[u16], span: usize) {
     for ((doubled, &near), &far) in doubled.iter_mut().zip(sums).zip(&sums[span..]) {
-        *doubled = near + far;
+        *doubled = near.saturating_add(far);
     }
 }
 

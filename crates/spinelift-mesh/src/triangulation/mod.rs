@@ -20,6 +20,7 @@ use constraints::{Constraints, Crossing};
 use crossings::PlanarGraph;
 use predicates::{Adaptive, OnGrid, Point, Predicates};
 use rings::Triangles;
+use std::ops::RangeInclusive;
 
 /// A triangulated outline.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,12 +68,16 @@ pub fn area_bound(parameters: &MeshParameters, width: u32, height: u32) -> Optio
     })
 }
 
+/// Sizes of coordinates other than zero: products of four neither overflow nor lose bits to
+/// underflow, which the exactness of the predicates rests on.
+const COORDINATES: RangeInclusive<f64> = 1e-60..=1e60;
+
 /// Fills a closed outline with triangles.
 ///
 /// # Errors
 /// [`TriangulationError`] when the outline encloses nothing, has a coordinate that is not
-/// finite, or when the mesh would have more than `max_vertices`; [`Interrupted::Stopped`] when
-/// the observer said so.
+/// finite or (unless it is 0) not from 10⁻⁶⁰ to 10⁶⁰, or when the mesh would have more than
+/// `max_vertices`; [`Interrupted::Stopped`] when the observer said so.
 pub fn triangulate(
     outline: &[[f64; 2]],
     bounds: Bounds,
@@ -80,6 +85,8 @@ pub fn triangulate(
 ) -> Result<Triangulation, Interrupted<TriangulationError>> {
     check(outline, bounds)?;
     let mut filled = fill(outline)?;
+    // A repair adds a vertex for each crossing.
+    check_count(filled.vertices.len(), bounds)?;
     if let Some(max_area) = bounds.max_area {
         refine::refine(&mut filled, max_area, bounds.max_vertices, observer)?;
     }
@@ -94,6 +101,14 @@ fn check(outline: &[Point], bounds: Bounds) -> Result<(), TriangulationError> {
     if !outline.iter().flatten().all(|value| value.is_finite()) {
         return Err(TriangulationError::NotFinite);
     }
+    let is_out_of_range = |&value: &f64| value != 0.0 && !COORDINATES.contains(&value.abs());
+    if let Some(value) = outline.iter().flatten().copied().find(is_out_of_range) {
+        return Err(TriangulationError::OutOfRange { value });
+    }
+    check_count(vertex_count, bounds)
+}
+
+fn check_count(vertex_count: usize, bounds: Bounds) -> Result<(), TriangulationError> {
     if vertex_count > bounds.max_vertices {
         return Err(TriangulationError::TooManyVertices {
             estimate: vertex_count,
@@ -311,6 +326,61 @@ mod tests {
             "{:?}",
             found.repair
         );
+    }
+
+    /// Found by fuzzing: predicates that overflow or underflow contradict one another, and the
+    /// insertion of a segment did not end.
+    #[test]
+    fn coordinates_beyond_exact_arithmetic_are_an_error() {
+        for value in [1e300, -1e61, 1e-61, f64::MIN_POSITIVE / 2.0] {
+            let outline = [[0.0, 0.0], [1.0, value], [0.0, 1.0]];
+            let found = triangulate(&outline, PLAIN, &mut ());
+            let expected = TriangulationError::OutOfRange { value };
+            assert_eq!(found, Err(Interrupted::Failed(expected)));
+        }
+        for value in [1e60, -1e-60, -0.0] {
+            let outline = [[0.0, 0.0], [1.0, value], [0.0, 1.0]];
+            assert!(triangulate(&outline, PLAIN, &mut ()).is_ok());
+        }
+    }
+
+    /// Found by fuzzing: the limit was compared with the outline's own vertices alone.
+    #[test]
+    fn vertices_at_crossings_count_towards_the_limit() {
+        let star = [[0.0, 0.0], [9.0, 7.0], [0.0, 7.0], [9.0, 0.0], [4.0, 9.0]];
+        let found = |max_vertices| {
+            let bounds = Bounds {
+                max_vertices,
+                ..PLAIN
+            };
+            triangulate(&star, bounds, &mut ())
+        };
+        let complete = found(1000).expect("it encloses something");
+        let vertex_count = complete.vertices.len();
+        assert!(vertex_count > star.len());
+        assert_eq!(found(vertex_count), Ok(complete));
+        let error = TriangulationError::TooManyVertices {
+            estimate: vertex_count,
+            limit: vertex_count - 1,
+        };
+        assert_eq!(found(vertex_count - 1), Err(Interrupted::Failed(error)));
+    }
+
+    /// Found by fuzzing: the estimate of the vertices needed overflowed.
+    #[test]
+    fn a_bound_that_asks_for_numberless_triangles_is_an_error() {
+        let outline = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]];
+        let bounds = Bounds {
+            max_area: Some(f64::MIN_POSITIVE),
+            ..PLAIN
+        };
+        let found = triangulate(&outline, bounds, &mut ());
+        assert!(matches!(
+            found,
+            Err(Interrupted::Failed(
+                TriangulationError::TooManyVertices { .. }
+            ))
+        ));
     }
 
     #[test]

@@ -55,7 +55,16 @@ impl Predicates for OnGrid {
 pub(super) struct Adaptive;
 
 impl Predicates for Adaptive {
+    #[inline]
     fn orientation(self, a: Point, b: Point, c: Point) -> f64 {
+        /// Shewchuk's static bound: (3 + 16 ε) ε with ε = 2⁻⁵³.
+        const ERROR_BOUND: f64 = 3.330_669_073_875_471_6e-16;
+        let left = (b[0] - a[0]) * (c[1] - a[1]);
+        let right = (b[1] - a[1]) * (c[0] - a[0]);
+        let determinant = left - right;
+        if determinant.abs() > ERROR_BOUND * (left.abs() + right.abs()) {
+            return determinant;
+        }
         let coord = |point: Point| robust::Coord {
             x: point[0],
             y: point[1],

@@ -86,7 +86,10 @@ impl Demand {
             // A triangulation of n vertices has fewer than 2 n triangles.
             least_vertices: (ratio / 2.0) as usize,
             // Measured: 1.55 triangles for each one that would fit if all were as large as may be.
-            estimated_vertices: triangulation.vertices.len() + (0.78 * ratio) as usize,
+            estimated_vertices: triangulation
+                .vertices
+                .len()
+                .saturating_add((0.78 * ratio) as usize),
         }
     }
 
