@@ -101,10 +101,15 @@ fn large_images(table: &mut Table) {
         table.peer("OpenCV", peers.get("contour"));
         let mask = mask(&image, &MeshParameters::default());
         if let Ok(contour) = find_main_contour(&mask, 1.0, &mut ()) {
+            // The finest that the parameters allow.
+            let parameters = MeshParameters {
+                detail_factor: 0.05,
+                ..Default::default()
+            };
             let points = contour.points.len();
             table.measure(
                 &format!("simplify {points} points of {}", image.name),
-                || Outline::from_contour(&contour, &MeshParameters::default(), 4096, 4096),
+                || Outline::from_contour(&contour, &parameters, 4096, 4096),
             );
             table.peer("OpenCV", peers.get("simplify"));
         }

@@ -77,8 +77,7 @@ def large_image(question):
         return cv2.findContours(binary, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
 
     largest = max(contours(), key=cv2.contourArea)
-    share = 0.002 + (1 - ((0.01 - 0.001) / 0.049) ** 0.5) * 0.028
-    epsilon = share * cv2.arcLength(largest, True)
+    epsilon = 0.002 * cv2.arcLength(largest, True)
     return {
         "decode_opencv": least(lambda: decode_opencv(data)),
         "decode_pillow": least(lambda: decode_pillow(data)),
