@@ -141,28 +141,30 @@ impl<P: Predicates> Builder<'_, P> {
         }
     }
 
+    /// The next edge up on the left side, and on the right side; edges that turn out not to be
+    /// Delaunay are removed.
     fn left_candidate(&mut self, base: u32) -> Option<u32> {
-        let mut candidate = self.subdivision.next_around_origin(twin(base));
-        if !self.is_above(candidate, base) {
-            return None;
-        }
-        loop {
-            let next = self.subdivision.next_around_origin(candidate);
-            if !self.hides(base, candidate, next) {
-                return Some(candidate);
-            }
-            self.subdivision.remove(candidate);
-            candidate = next;
-        }
+        let first = self.subdivision.next_around_origin(twin(base));
+        self.candidate(base, first, Subdivision::next_around_origin)
     }
 
     fn right_candidate(&mut self, base: u32) -> Option<u32> {
-        let mut candidate = self.subdivision.previous_around_origin(base);
+        let first = self.subdivision.previous_around_origin(base);
+        self.candidate(base, first, Subdivision::previous_around_origin)
+    }
+
+    fn candidate(
+        &mut self,
+        base: u32,
+        first: u32,
+        after: impl Fn(&Subdivision, u32) -> u32,
+    ) -> Option<u32> {
+        let mut candidate = first;
         if !self.is_above(candidate, base) {
             return None;
         }
         loop {
-            let next = self.subdivision.previous_around_origin(candidate);
+            let next = after(&self.subdivision, candidate);
             if !self.hides(base, candidate, next) {
                 return Some(candidate);
             }

@@ -1,19 +1,11 @@
 //! Bounds are kept before the memory is spent.
 
+use crate::drawing::png;
 use spinelift_mesh::{Fault, Limits, MeshError, MeshParameters, generate};
 
 fn opaque(width: u32, height: u32) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, width, height);
-    encoder.set_color(png::ColorType::Grayscale);
-    encoder.set_depth(png::BitDepth::Eight);
     let pixels = vec![0; (width * height) as usize];
-    encoder
-        .write_header()
-        .unwrap()
-        .write_image_data(&pixels)
-        .unwrap();
-    bytes
+    png(width, height, png::ColorType::Grayscale, &pixels)
 }
 
 fn densest() -> MeshParameters {

@@ -1,6 +1,7 @@
 //! Integration tests of the library.
 #![allow(clippy::unwrap_used)]
 
+mod drawing;
 mod expected;
 mod goldens;
 mod images;

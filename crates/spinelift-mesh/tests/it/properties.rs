@@ -1,24 +1,10 @@
 //! What holds for every mask and every outline.
 
+use crate::drawing::png;
 use crate::expected::{area, well_formed};
 use proptest::prelude::*;
 use spinelift_mesh::triangulation::{Bounds, Repair, triangulate};
 use spinelift_mesh::{Limits, MeshError, MeshParameters, generate};
-
-/// A grey+alpha PNG.
-fn png(width: u32, height: u32, alpha: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, width, height);
-    encoder.set_color(png::ColorType::GrayscaleAlpha);
-    encoder.set_depth(png::BitDepth::Eight);
-    let pixels: Vec<u8> = alpha.iter().flat_map(|&alpha| [0, alpha]).collect();
-    encoder
-        .write_header()
-        .unwrap()
-        .write_image_data(&pixels)
-        .unwrap();
-    bytes
-}
 
 /// Blots of alpha: rectangles, lines and noise laid over one another.
 fn blots() -> impl Strategy<Value = (u32, u32, Vec<u8>)> {
@@ -121,7 +107,8 @@ proptest! {
 
     #[test]
     fn any_mask_gives_a_valid_mesh_or_a_contour_error((width, height, alpha) in blots(), parameters in parameters()) {
-        let image = png(width, height, &alpha);
+        let pixels: Vec<u8> = alpha.iter().flat_map(|&alpha| [0, alpha]).collect();
+        let image = png(width, height, png::ColorType::GrayscaleAlpha, &pixels);
         match generate(&image, &parameters, &Limits::default(), &mut ()) {
             Ok(mesh) => {
                 prop_assert_eq!(well_formed(&mesh), Ok(()));
