@@ -10,6 +10,7 @@ use std::fmt;
 /// [`MeshParameters::from_json`] reads and checks them; values set by hand are checked by
 /// [`MeshParameters::normalized`], which [`generate`](crate::generate) calls.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct MeshParameters {
     /// How much detail of the contour is kept: 0.001 to 0.050, a larger value keeps more.
     pub detail_factor: f64,
@@ -177,27 +178,31 @@ impl MeshParameters {
 }
 
 impl ParameterSpec {
-    /// Checks one value, as it comes from JSON.
+    /// Checks one value, as it comes from JSON. The error shows it as it was given.
     fn accept(&self, value: &Value) -> Result<f64, ParameterError> {
         match value.as_f64() {
-            Some(number) if self.kind == ParameterKind::Number || number.fract() == 0.0 => {
-                self.check(number)
-            }
+            Some(number) if self.allows(number) => Ok(number),
             _ => Err(self.refuse(value.clone())),
         }
     }
 
-    fn check(&self, number: f64) -> Result<f64, ParameterError> {
-        if (self.minimum..=self.maximum).contains(&number) {
-            Ok(number)
-        } else {
-            // JSON has no NaN and no infinity; say them in words.
-            let value = match serde_json::Number::from_f64(number) {
-                Some(number) => Value::Number(number),
-                None => Value::String(number.to_string()),
-            };
-            Err(self.refuse(value))
+    /// Checks a value that was set by hand.
+    fn check(&self, number: f64) -> Result<(), ParameterError> {
+        if self.allows(number) {
+            return Ok(());
         }
+        Err(self.refuse(match self.kind {
+            // Fields of this kind are integers and at most 32 bits wide.
+            ParameterKind::Integer => Value::from(number as i64),
+            // JSON has no NaN and no infinity; say them in words.
+            ParameterKind::Number => serde_json::Number::from_f64(number)
+                .map_or_else(|| Value::String(number.to_string()), Value::Number),
+        }))
+    }
+
+    fn allows(&self, number: f64) -> bool {
+        let kind_fits = self.kind == ParameterKind::Number || number.fract() == 0.0;
+        kind_fits && (self.minimum..=self.maximum).contains(&number)
     }
 
     /// Parses and checks one value, as it comes from a command line.
@@ -376,6 +381,26 @@ mod tests {
             text.contains("blur_kernel_size must be a whole number from 1 to 21, not 2.5"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_wrong_value_is_repeated_as_it_was_given() {
+        let not = |error: ParameterError, value: &str| {
+            let text = error.to_string();
+            assert!(text.ends_with(&format!("not {value}")), "{text}");
+        };
+        for value in ["7", "7.0", "-0.5", "18446744073709551615"] {
+            let given: Value = serde_json::from_str(value).expect("JSON");
+            let errors = MeshParameters::from_json(&json!({ "detail_factor": given }));
+            not(errors.expect_err("out of range").0.remove(0), value);
+        }
+        not(PARAMETERS[0].parse("7").expect_err("out of range"), "7");
+        let by_hand = MeshParameters {
+            blur_kernel_size: 99,
+            ..Default::default()
+        };
+        let errors = by_hand.normalized().expect_err("out of range");
+        not(errors.0[0].clone(), "99");
     }
 
     #[test]

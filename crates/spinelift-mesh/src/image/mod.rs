@@ -11,6 +11,8 @@ mod webp;
 use crate::error::{ImageLoadError, Interrupted};
 use crate::limits::Limits;
 use crate::progress::Stopped;
+use std::fmt::Display;
+use std::io;
 
 /// The formats that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -171,6 +173,25 @@ pub fn decode_alpha(
         ImageFormat::Png => png::decode_alpha(bytes, header, limits, sink),
         ImageFormat::WebP => webp::decode_alpha(bytes, header, limits, sink),
         ImageFormat::Jpeg => jpeg::decode_alpha(bytes, header, sink),
+    }
+}
+
+/// What a decoder that ran out of memory it may use is told as.
+fn out_of_memory(limits: &Limits) -> ImageLoadError {
+    ImageLoadError::DecoderMemory {
+        limit: limits.max_decoder_memory,
+    }
+}
+
+/// What a decoder's error is told as: an early end, or damage.
+fn damaged(format: ImageFormat, io: Option<&io::Error>, error: &dyn Display) -> ImageLoadError {
+    let format = format.name();
+    if io.is_some_and(|io| io.kind() == io::ErrorKind::UnexpectedEof) {
+        return ImageLoadError::Truncated { format };
+    }
+    ImageLoadError::Corrupt {
+        format,
+        reason: error.to_string(),
     }
 }
 

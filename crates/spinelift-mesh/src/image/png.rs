@@ -1,10 +1,10 @@
 //! PNG, decoded row by row.
 
-use super::{AlphaSink, ImageHeader};
+use super::{AlphaSink, ImageFormat, ImageHeader, damaged, out_of_memory};
 use crate::error::{ImageLoadError, Interrupted};
 use crate::limits::Limits;
 use png::{DecodingError, InterlaceInfo, Transformations};
-use std::io::{self, Cursor};
+use std::io::Cursor;
 
 /// Width and height stand at fixed places behind the signature; reading them here tells a size
 /// of zero or a gigantic one apart from a broken file, before the decoder sees the bytes.
@@ -39,6 +39,7 @@ pub(super) fn decode_alpha(
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
     let mut reader = decoder.read_info().map_err(fail)?;
+    check_palette(reader.info())?;
     let color = reader.output_color_type().0;
     let alpha = match color {
         png::ColorType::Rgba => AlphaChannel::LastOf(4),
@@ -67,6 +68,22 @@ pub(super) fn decode_alpha(
     Ok(())
 }
 
+/// The decoder panics when it expands a palette whose last entry is cut. (Beside other colour
+/// types a palette is only a suggestion, and not looked at.)
+fn check_palette(info: &png::Info<'_>) -> Result<(), ImageLoadError> {
+    match &info.palette {
+        Some(palette)
+            if info.color_type == png::ColorType::Indexed && !palette.len().is_multiple_of(3) =>
+        {
+            Err(ImageLoadError::Corrupt {
+                format: "PNG",
+                reason: format!("the palette has {} bytes", palette.len()),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Where alpha stands among the samples of a pixel.
 enum AlphaChannel {
     LastOf(usize),
@@ -87,16 +104,60 @@ impl AlphaChannel {
 }
 
 fn load_error(error: DecodingError, limits: &Limits) -> ImageLoadError {
-    match error {
-        DecodingError::LimitsExceeded => ImageLoadError::DecoderMemory {
-            limit: limits.max_decoder_memory,
-        },
-        DecodingError::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            ImageLoadError::Truncated { format: "PNG" }
+    match &error {
+        DecodingError::LimitsExceeded => out_of_memory(limits),
+        DecodingError::IoError(io) => damaged(ImageFormat::Png, Some(io), &error),
+        _ => damaged(ImageFormat::Png, None, &error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+        let mut crc = flate2::Crc::new();
+        crc.update(kind);
+        crc.update(data);
+        let length = (data.len() as u32).to_be_bytes();
+        [&length, &kind[..], data, &crc.sum().to_be_bytes()].concat()
+    }
+
+    /// One pixel with a palette of so many bytes.
+    fn indexed(palette: usize) -> Vec<u8> {
+        let mut row = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        row.write_all(&[0, 0]).expect("memory takes all");
+        [
+            b"\x89PNG\r\n\x1a\n".to_vec(),
+            chunk(b"IHDR", &[0, 0, 0, 1, 0, 0, 0, 1, 8, 3, 0, 0, 0]),
+            chunk(b"PLTE", &vec![7; palette]),
+            chunk(b"tRNS", &[9]),
+            chunk(b"IDAT", &row.finish().expect("memory takes all")),
+            chunk(b"IEND", &[]),
+        ]
+        .concat()
+    }
+
+    /// Found by fuzzing: the decoder panics at such a palette.
+    #[test]
+    fn a_palette_of_broken_length_is_an_error() {
+        let decode = |palette: usize| {
+            let bytes = indexed(palette);
+            let header = ImageHeader::read(&bytes, &Limits::default())?;
+            let mut alpha = Vec::new();
+            decode_alpha(&bytes, &header, &Limits::default(), &mut alpha)?;
+            Ok::<_, Interrupted<ImageLoadError>>(alpha)
+        };
+        for palette in [3, 6, 768] {
+            assert_eq!(decode(palette), Ok(vec![9]));
         }
-        other => ImageLoadError::Corrupt {
-            format: "PNG",
-            reason: other.to_string(),
-        },
+        for palette in [4, 5, 767] {
+            let expected = ImageLoadError::Corrupt {
+                format: "PNG",
+                reason: format!("the palette has {palette} bytes"),
+            };
+            assert_eq!(decode(palette), Err(expected.into()));
+        }
     }
 }

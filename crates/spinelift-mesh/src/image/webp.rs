@@ -1,10 +1,10 @@
 //! WebP, lossy and lossless.
 
-use super::{AlphaSink, ImageHeader, send_opaque};
+use super::{AlphaSink, ImageFormat, ImageHeader, damaged, out_of_memory, send_opaque};
 use crate::error::{ImageLoadError, Interrupted};
 use crate::limits::Limits;
 use image_webp::{DecodingError, WebPDecoder};
-use std::io::{self, Cursor};
+use std::io::Cursor;
 
 pub(super) fn dimensions(bytes: &[u8], limits: &Limits) -> Result<(u32, u32), ImageLoadError> {
     Ok(open(bytes, limits)?.dimensions())
@@ -20,9 +20,7 @@ pub(super) fn decode_alpha(
     let size = decoder
         .output_buffer_size()
         .filter(|size| *size <= limits.max_decoder_memory)
-        .ok_or(ImageLoadError::DecoderMemory {
-            limit: limits.max_decoder_memory,
-        })?;
+        .ok_or_else(|| out_of_memory(limits))?;
     let mut pixels = vec![0; size];
     decoder
         .read_image(&mut pixels)
@@ -60,16 +58,9 @@ fn declared_length(bytes: &[u8]) -> usize {
 }
 
 fn load_error(error: DecodingError, limits: &Limits) -> ImageLoadError {
-    match error {
-        DecodingError::MemoryLimitExceeded => ImageLoadError::DecoderMemory {
-            limit: limits.max_decoder_memory,
-        },
-        DecodingError::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            ImageLoadError::Truncated { format: "WebP" }
-        }
-        other => ImageLoadError::Corrupt {
-            format: "WebP",
-            reason: other.to_string(),
-        },
+    match &error {
+        DecodingError::MemoryLimitExceeded => out_of_memory(limits),
+        DecodingError::IoError(io) => damaged(ImageFormat::WebP, Some(io), &error),
+        _ => damaged(ImageFormat::WebP, None, &error),
     }
 }

@@ -45,8 +45,9 @@ impl PlanarGraph {
     }
 
     /// Splits every two segments that cross, at the intersection rounded to a fine grid, and every
-    /// segment at the points that lie on it. Returns the number of such places.
-    pub(super) fn split_crossings(&mut self) -> usize {
+    /// segment at the points that lie on it. Returns the number of such places. Ends
+    /// early with more than `max_points` points.
+    pub(super) fn split_crossings(&mut self, max_points: usize) -> usize {
         let step = self.grid_step();
         self.round_points(step);
         let touches = self.split_at_points();
@@ -66,6 +67,9 @@ impl PlanarGraph {
                 cuts[first].push(cut);
                 cuts[second].push(cut);
                 crossings += 1;
+            }
+            if collected.points.len() > max_points {
+                break;
             }
         }
         self.points = collected.points;
@@ -145,28 +149,27 @@ impl PlanarGraph {
     }
 
     /// Pairs of segments whose bounding boxes overlap, by a sweep over x.
-    fn near_pairs(&self, segments: &[[u32; 2]]) -> Vec<(usize, usize)> {
-        let span = |segment: [u32; 2], axis: usize| {
-            let [a, b] = segment.map(|end| self.points[end as usize][axis]);
+    fn near_pairs<'a>(
+        &'a self,
+        segments: &'a [[u32; 2]],
+    ) -> impl Iterator<Item = (usize, usize)> + 'a {
+        let span = |segment: usize, axis: usize| {
+            let [a, b] = segments[segment].map(|end| self.points[end as usize][axis]);
             (a.min(b), a.max(b))
         };
         let mut order: Vec<usize> = (0..segments.len()).collect();
-        order.sort_by(|&a, &b| span(segments[a], 0).0.total_cmp(&span(segments[b], 0).0));
-        let mut pairs = Vec::new();
-        for (rank, &first) in order.iter().enumerate() {
-            let (x, y) = (span(segments[first], 0), span(segments[first], 1));
-            for &second in &order[rank + 1..] {
-                if span(segments[second], 0).0 > x.1 {
-                    break;
-                }
-                let other = span(segments[second], 1);
-                if other.0 <= y.1 && y.0 <= other.1 {
-                    pairs.push((first.min(second), first.max(second)));
-                }
-            }
-        }
-        pairs.sort_unstable();
-        pairs
+        order.sort_by(|&a, &b| span(a, 0).0.total_cmp(&span(b, 0).0));
+        (0..order.len()).flat_map(move |rank| {
+            let first = order[rank];
+            let (x, y) = (span(first, 0), span(first, 1));
+            let after: Vec<usize> = order[rank + 1..]
+                .iter()
+                .copied()
+                .take_while(|&second| span(second, 0).0 <= x.1)
+                .filter(|&second| span(second, 1).0 <= y.1 && y.0 <= span(second, 1).1)
+                .collect();
+            after.into_iter().map(move |second| (first, second))
+        })
     }
 
     /// The pieces of a segment between its cuts.

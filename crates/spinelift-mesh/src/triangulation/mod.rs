@@ -84,9 +84,7 @@ pub fn triangulate(
     observer: &mut dyn Observer,
 ) -> Result<Triangulation, Interrupted<TriangulationError>> {
     check(outline, bounds)?;
-    let mut filled = fill(outline)?;
-    // A repair adds a vertex for each crossing.
-    check_count(filled.vertices.len(), bounds)?;
+    let mut filled = fill(outline, bounds)?;
     if let Some(max_area) = bounds.max_area {
         refine::refine(&mut filled, max_area, bounds.max_vertices, observer)?;
     }
@@ -119,7 +117,7 @@ fn check_count(vertex_count: usize, bounds: Bounds) -> Result<(), TriangulationE
 }
 
 /// Triangulates the outline without adding vertices, but for those where it crosses itself.
-fn fill(outline: &[Point]) -> Result<Triangulation, TriangulationError> {
+fn fill(outline: &[Point], bounds: Bounds) -> Result<Triangulation, TriangulationError> {
     let graph = PlanarGraph::ring(outline);
     match triangulate_graph(&graph) {
         Ok((triangles, 0)) if graph.points.len() == outline.len() => {
@@ -135,13 +133,14 @@ fn fill(outline: &[Point]) -> Result<Triangulation, TriangulationError> {
                 repair: None,
             })
         }
-        touching_or_crossing => repair(outline, graph, touching_or_crossing),
+        touching_or_crossing => repair(outline, bounds, graph, touching_or_crossing),
     }
 }
 
 /// Splits crossing segments until none are left, and fills what they enclose.
 fn repair(
     outline: &[Point],
+    bounds: Bounds,
     mut graph: PlanarGraph,
     mut attempt: Result<(Vec<[u32; 3]>, usize), Crossing>,
 ) -> Result<Triangulation, TriangulationError> {
@@ -161,7 +160,8 @@ fn repair(
                 );
             }
             Err(Crossing) => {
-                intersections += graph.split_crossings();
+                intersections += graph.split_crossings(bounds.max_vertices).max(1);
+                check_count(graph.points.len(), bounds)?;
                 attempt = triangulate_graph(&graph);
             }
         }

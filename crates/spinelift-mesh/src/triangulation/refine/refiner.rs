@@ -78,8 +78,7 @@ impl Refiner {
             Place::Inside(start) => self.dig(center, start),
         };
         match side_in_the_way {
-            Some(side) if self.is_worth_splitting(side) => {
-                self.split(side);
+            Some(side) if self.is_worth_splitting(side) && self.split(side) => {
                 // The triangle may have survived that.
                 self.enqueue(triangle);
             }
@@ -96,8 +95,9 @@ impl Refiner {
             && self.doubled_area(side / 3) > 1e-6 * self.max_doubled_area
     }
 
-    /// Adds a vertex in the middle of a boundary side.
-    fn split(&mut self, side: u32) {
+    /// Adds a vertex in the middle of a boundary side, unless rounding puts it where a triangle
+    /// would be turned over.
+    fn split(&mut self, side: u32) -> bool {
         let (from, to) = self.ends(side);
         let (a, b) = (self.point(from), self.point(to));
         let middle = [(a[0] + b[0]) / 2.0, (a[1] + b[1]) / 2.0];
@@ -107,10 +107,15 @@ impl Refiner {
             self.dig_only(side / 3);
             self.cavity.leave_out(from, to);
         }
-        self.fill(middle, Some((from, to)));
+        let is_possible = self.cavity.sees_its_rim(&self.points, middle);
+        if is_possible {
+            self.fill(middle, Some((from, to)));
+        }
+        is_possible
     }
 
-    /// Adds a vertex in the triangle's middle: always possible, though seldom the best place.
+    /// Adds a vertex in the triangle's middle: seldom the best place, but always inside, unless
+    /// the triangle is as thin as a rounding error. Then it stays as it is.
     fn insert_centroid(&mut self, triangle: u32) {
         let [a, b, c] = self.triangles[triangle as usize].map(|corner| self.point(corner));
         let middle = [(a[0] + b[0] + c[0]) / 3.0, (a[1] + b[1] + c[1]) / 3.0];
@@ -118,7 +123,9 @@ impl Refiner {
         if !self.cavity.sees_its_rim(&self.points, middle) {
             self.dig_only(triangle);
         }
-        self.fill(middle, None);
+        if self.cavity.sees_its_rim(&self.points, middle) {
+            self.fill(middle, None);
+        }
     }
 
     /// Walks from a triangle towards a point.
