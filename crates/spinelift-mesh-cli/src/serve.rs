@@ -7,8 +7,12 @@ use spinelift_mesh_service::{Service, Settings, StartError};
 use std::future::Future;
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
+
+/// How long threads that do not listen may delay the exit.
+const EXIT: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let mut settings = Settings::from_env().map_err(|error| {
@@ -21,7 +25,8 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
     settings.host = args.host.unwrap_or(settings.host);
     settings.port = args.port.unwrap_or(settings.port);
     start_log(settings.log_filter());
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let served = runtime.block_on(async {
         let stop = stop_signal();
         let service = Service::start(settings).await.map_err(not_started)?;
         let base = base_url(service.local_addr());
@@ -31,13 +36,19 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
         service.serve(stop).await.map_err(|error| {
             Problem::new("SERVE_FAILED", error.to_string(), "Start it again.").into()
         })
-    })
+    });
+    // Looking a name up cannot be interrupted, and may take longer than anybody waits for an exit.
+    runtime.shutdown_timeout(EXIT);
+    served
 }
 
 /// A log on standard error: for people, or as JSON with `LOG_FORMAT=json`. `RUST_LOG` takes
 /// precedence over `filter`.
 pub(crate) fn start_log(filter: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter));
+    // An empty variable is one that nobody set, as with all settings.
+    let overruling = std::env::var("RUST_LOG").ok();
+    let overruling = overruling.filter(|filter| !filter.trim().is_empty());
+    let filter = EnvFilter::new(overruling.as_deref().unwrap_or(filter));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
@@ -116,11 +127,12 @@ pub(crate) fn not_started(error: StartError) -> Problem {
 ///
 /// Signals are noted from the call on, not only when it is awaited. To be called in a runtime.
 pub(crate) fn stop_signal() -> impl Future<Output = ()> + Send + 'static {
+    let mut signals = Signals::listen();
     let (stop, stopped) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
-        let exit_code = signal().await;
+        let exit_code = signals.next().await;
         let _ = stop.send(());
-        signal().await;
+        signals.next().await;
         std::process::exit(exit_code);
     });
     async {
@@ -128,25 +140,47 @@ pub(crate) fn stop_signal() -> impl Future<Output = ()> + Send + 'static {
     }
 }
 
+/// Both signals, from the first moment to the last: one that comes while another is dealt with is
+/// not lost.
 #[cfg(unix)]
-async fn signal() -> i32 {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut streams = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
-    let [Ok(interrupt), Ok(terminate)] = &mut streams else {
-        // Without handlers a signal ends the process as usual.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => 130,
-        _ = terminate.recv() => 143,
+struct Signals(Option<[tokio::signal::unix::Signal; 2]>);
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        match [SignalKind::interrupt(), SignalKind::terminate()].map(signal) {
+            [Ok(interrupt), Ok(terminate)] => Self(Some([interrupt, terminate])),
+            // Without handlers a signal ends the process as usual.
+            _ => Self(None),
+        }
+    }
+
+    async fn next(&mut self) -> i32 {
+        let Some([interrupt, terminate]) = &mut self.0 else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => 130,
+            _ = terminate.recv() => 143,
+        }
     }
 }
 
 #[cfg(not(unix))]
-async fn signal() -> i32 {
-    match tokio::signal::ctrl_c().await {
-        Ok(()) => 130,
-        Err(_) => std::future::pending().await,
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> Self {
+        Self
+    }
+
+    async fn next(&mut self) -> i32 {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => 130,
+            Err(_) => std::future::pending().await,
+        }
     }
 }
 

@@ -93,9 +93,13 @@ impl From<EngineError> for ApiError {
                 // The reason names files and stays in the log.
                 Self::unavailable(
                     "STORAGE_UNAVAILABLE",
-                    "Jobs cannot be stored at the moment; nothing was accepted",
+                    "Jobs cannot be stored or read at the moment; nothing was accepted",
                     json!({}),
                 )
+            }
+            EngineError::Damaged { .. } => {
+                tracing::error!(%error, "a job cannot be read");
+                Self::internal()
             }
             EngineError::Closed => Self::unavailable(
                 "SHUTTING_DOWN",

@@ -5,6 +5,7 @@ use crate::job::{JobId, JobRequest};
 use crate::redacted::RedactedUrl;
 use serde_json::{Map, Value, json};
 use spinelift_mesh::{MeshParameters, Warning};
+use std::borrow::Cow;
 use url::Url;
 
 /// Longest URL, in bytes.
@@ -30,6 +31,14 @@ pub(crate) struct MeshRequest {
 /// All that is wrong with a request: `{"field", "value", "message", …}` each; never empty.
 #[derive(Debug)]
 pub(crate) struct Invalid(pub(crate) Vec<Value>);
+
+impl Invalid {
+    /// The body was not read to its end.
+    pub(crate) fn too_many_values(most: usize) -> Self {
+        let message = format!("The request must not hold more than {most} values");
+        Self(vec![wrong("body", &json!({}), &message)])
+    }
+}
 
 impl MeshRequest {
     /// Reads the body of a request.
@@ -111,13 +120,13 @@ impl Reader<'_> {
                 Some((parameters, warnings))
             }
             Err(errors) => {
-                self.errors.extend(errors.0.iter().map(|error| {
+                self.errors.extend(errors.0.into_iter().map(|mut error| {
+                    // Before the message is made, which repeats it.
+                    error.value = echo(&error.value);
                     let mut details = error.details();
                     if error.name != "parameters" {
                         details["field"] = format!("parameters.{}", error.name).into();
                     }
-                    // As it was written: 7, where the check knows only 7.0.
-                    details["value"] = echo(given.get(&error.name).unwrap_or(&error.value));
                     details
                 }));
                 None
@@ -197,10 +206,21 @@ fn echo(value: &Value) -> Value {
     match value {
         Value::String(text) => match Url::parse(text) {
             Ok(url) if url.has_host() => start_of(&RedactedUrl::new(url).to_string()).into(),
-            _ => start_of(text).into(),
+            _ => start_of(&redacted(text)).into(),
         },
         Value::Array(_) => "[…]".into(),
         Value::Object(_) => "{…}".into(),
         other => other.clone(),
     }
+}
+
+/// A text without what would be a secret if it were a URL: it may be one with a mistake in it.
+fn redacted(text: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return text.into();
+    };
+    let plain = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = plain.split_at(plain.find('/').unwrap_or(plain.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}").into()
 }

@@ -4,8 +4,11 @@ use crate::job::Job;
 use axum::http::HeaderMap;
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+
+/// Longest host name there is, in bytes.
+const MAX_HOST: usize = 253;
 
 /// Makes the URLs of results.
 #[derive(Debug, Clone)]
@@ -34,7 +37,7 @@ impl ResultUrls {
         let authority = headers
             .get(HOST)
             .and_then(|value| Authority::try_from(value.as_bytes()).ok())
-            .filter(|authority| !authority.host().is_empty() && !authority.as_str().contains('@'));
+            .filter(is_host_and_port);
         authority.map_or_else(
             || self.fallback.to_string(),
             |authority| format!("http://{authority}"),
@@ -53,6 +56,22 @@ impl ResultUrls {
     }
 }
 
+/// An [`Authority`] may be more than a host and a port, and its host more than a name.
+fn is_host_and_port(authority: &Authority) -> bool {
+    let host = authority.host();
+    let in_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let bracketed = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    let is_host = match bracketed {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => (1..=MAX_HOST).contains(&host.len()) && host.bytes().all(in_name),
+    };
+    // A user name would stand before the host.
+    let port = authority.as_str().strip_prefix(host);
+    is_host && port.is_some_and(|port| port.is_empty() || authority.port_u16().is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,7 +87,24 @@ mod tests {
     fn the_host_header_is_used_only_if_it_is_a_host() {
         assert_eq!(base(None, b"mesh.example:81"), "http://mesh.example:81");
         assert_eq!(base(None, b"[::1]:81"), "http://[::1]:81");
-        for bad in [b"a/b".as_slice(), b"u@evil", b"a b", b"", b"\xff", b"a?b"] {
+        let long = b"x".repeat(254).leak();
+        for bad in [
+            b"a/b".as_slice(),
+            b"u@evil",
+            b"u@evil:80",
+            b"a b",
+            b"",
+            b"\xff",
+            b"a?b",
+            b"a,b",
+            b"*",
+            b"a:",
+            b"a:b",
+            b"a:99999",
+            b"[::1",
+            b"[v1.x]",
+            long,
+        ] {
             assert_eq!(base(None, bad), "http://127.0.0.1:8000", "{bad:?}");
         }
         assert_eq!(

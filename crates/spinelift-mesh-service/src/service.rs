@@ -8,11 +8,11 @@ use crate::engine::sqlite::{Bounds, OpenError, Opened, SqliteEngine};
 use crate::job::{Job, JobState};
 use crate::result_url::ResultUrls;
 use crate::router::router;
+use crate::server::Server;
 use crate::settings::{JobBackend, Settings, StorageBackend};
 use crate::source::{SourceLimits, Sources};
 use crate::storage::{OpenStorageError, ResultStore};
 use crate::worker::{CpuSlots, Pace, Runner, Workers};
-use axum::Router;
 use spinelift_mesh::Limits;
 use std::future::Future;
 use std::io;
@@ -62,9 +62,8 @@ pub struct ServeError(#[from] io::Error);
 
 /// The mesh service, started: it listens and its workers run. [`serve`](Self::serve) answers.
 pub struct Service {
-    listener: TcpListener,
     address: SocketAddr,
-    router: Router,
+    server: Server,
     engine: Arc<dyn JobEngine>,
     workers: Workers,
     callbacks: Callbacks,
@@ -84,9 +83,11 @@ impl Service {
             settings.image_connect_timeout,
         )?;
         let results = ResultStore::local(&settings.storage_path)?;
+        // Listening comes before the engine, which gives up exhausted jobs as it opens: a start
+        // that failed after that would never tell their receivers.
+        let (listener, address) = listen(&settings).await?;
         let opened = open_engine(&settings).await?;
         let engine: Arc<dyn JobEngine> = Arc::new(opened.engine);
-        let (listener, address) = listen(&settings).await?;
 
         let callbacks = Callbacks::new(outbound.clone());
         let result_urls = ResultUrls::new(
@@ -119,7 +120,7 @@ impl Service {
             pace,
             max_request_size: settings.max_request_size.get(),
         };
-        let router = router(api, &settings);
+        let server = Server::new(listener, router(api, &settings), &settings);
         tell_of_exhausted(&callbacks, &opened.exhausted);
         tracing::info!(
             service = settings.service_name,
@@ -130,9 +131,8 @@ impl Service {
             "started"
         );
         Ok(Self {
-            listener,
             address,
-            router,
+            server,
             workers: Workers::start(workers, &runner, &engine),
             engine,
             callbacks,
@@ -157,8 +157,7 @@ impl Service {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServeError> {
         let Self {
-            listener,
-            router,
+            server,
             engine,
             mut workers,
             callbacks,
@@ -166,15 +165,11 @@ impl Service {
             ..
         } = self;
         let (stopping, stopped) = oneshot::channel();
-        let mut server = tokio::spawn(
-            axum::serve(listener, router)
-                .with_graceful_shutdown(async move {
-                    shutdown.await;
-                    // The receiver waits below.
-                    let _ = stopping.send(());
-                })
-                .into_future(),
-        );
+        let mut server = tokio::spawn(server.run(async move {
+            shutdown.await;
+            // The receiver waits below.
+            let _ = stopping.send(());
+        }));
         // An error means that the server ended of itself, and dropped the sender.
         let _ = stopped.await;
         tracing::info!(drain_seconds = drain_timeout.as_secs_f64(), "shutting down");
@@ -190,10 +185,9 @@ impl Service {
         engine.close().await;
         tracing::info!("stopped");
         match served {
-            Ok(Ok(result)) => Ok(result?),
             // The server task panicked.
             Ok(Err(error)) => Err(io::Error::other(error).into()),
-            Err(_) => Ok(()),
+            Ok(Ok(())) | Err(_) => Ok(()),
         }
     }
 }

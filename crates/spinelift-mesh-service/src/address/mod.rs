@@ -28,7 +28,9 @@ impl AllowedHost {
         // A URL parser normalizes the host just as it will in the URLs to compare with. The
         // user name keeps a text that is a URL itself from passing for a host.
         let url = Url::parse(&format!("ws://host@{text}")).ok()?;
-        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        // A wildcard would be a host name to the parser, and open nothing.
+        let wild = text.contains('*');
+        let bare = !wild && url.path() == "/" && url.query().is_none() && url.fragment().is_none();
         if !bare || url.username() != "host" || url.password().is_some() || text.ends_with('/') {
             return None;
         }
@@ -235,7 +237,8 @@ mod tests {
     #[test]
     fn an_allowed_host_is_a_host_and_nothing_else() {
         for bad in [
-            "", "http://a", "a/b", "a/", "u@a", "a:b", "a:70000", "::1", "a?b", "a b", ":80",
+            "", "http://a", "a/b", "a/", "u@a", "a:b", "a:70000", "::1", "a?b", "a b", ":80", "*",
+            "*.a",
         ] {
             assert_eq!(AllowedHost::parse(bad), None, "{bad:?}");
         }

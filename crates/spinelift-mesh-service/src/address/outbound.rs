@@ -11,6 +11,11 @@ use url::Url;
 
 const USER_AGENT: &str = concat!("spinelift-mesh/", env!("CARGO_PKG_VERSION"));
 
+/// Connections that are kept for the next request to the same host, and for how long: each takes
+/// a file descriptor.
+const IDLE_CONNECTIONS: usize = 16;
+const IDLE: Duration = Duration::from_secs(30);
+
 /// Makes requests to hosts that the [`AddressPolicy`] lets through.
 ///
 /// Two clients, because the resolver sees a name without its port: whether the host may be
@@ -52,6 +57,8 @@ impl Outbound {
                 .redirect(Policy::none())
                 .referer(false)
                 .connect_timeout(connect_timeout)
+                .pool_max_idle_per_host(IDLE_CONNECTIONS)
+                .pool_idle_timeout(IDLE)
                 .build()
                 .map_err(OutboundError)
         };

@@ -57,12 +57,17 @@ const WRAPS_V4: [IpNet; 2] = [
 ];
 
 /// Where clouds hand out credentials: refused even to hosts that are allowed to be private.
-const METADATA: [IpAddr; 4] = [
+const METADATA: [IpAddr; 8] = [
     IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
-    // Amazon ECS tasks, Alibaba, and Amazon over IPv6.
+    // Amazon: ECS tasks, EKS pods, and the same over IPv6.
     IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
-    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
+    // Alibaba; Azure, whose address looks public; Google over IPv6.
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
 ];
 
 /// Why an address is not public; `None` if it is.
@@ -173,6 +178,10 @@ mod tests {
             "169.254.169.254",
             "::ffff:169.254.169.254",
             "64:ff9b::a9fe:a9fe",
+            "169.254.170.23",
+            "168.63.129.16",
+            "fd00:ec2::23",
+            "fd20:ce::254",
         ] {
             assert!(is_metadata(text.parse().expect(text)), "{text}");
         }

@@ -4,6 +4,7 @@ use super::Api;
 use crate::engine::{Accepted, NewJob};
 use crate::error::ApiError;
 use crate::job::JobState;
+use crate::json;
 use crate::request::{Invalid, MeshRequest};
 use axum::Json;
 use axum::body::{Body, to_bytes};
@@ -56,7 +57,10 @@ async fn read_json(body: Body, limit: usize) -> Result<Value, ApiError> {
     let bytes = to_bytes(body, limit)
         .await
         .map_err(|error| unreadable(&error))?;
-    serde_json::from_slice(&bytes).map_err(|error| {
+    json::read(&bytes).map_err(|error| {
+        if error.is_data() {
+            return Invalid::too_many_values(json::MAX_VALUES).into();
+        }
         ApiError::new(
             StatusCode::BAD_REQUEST,
             "INVALID_JSON",

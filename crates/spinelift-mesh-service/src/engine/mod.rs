@@ -130,6 +130,12 @@ pub enum EngineError {
         /// What the store said.
         reason: String,
     },
+    /// What is stored of this one job cannot be understood; the others are not affected.
+    #[error("the job is damaged in the store: {reason}")]
+    Damaged {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The engine was closed.
     #[error("the job engine is closed")]
     Closed,

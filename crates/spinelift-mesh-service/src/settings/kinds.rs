@@ -36,6 +36,16 @@ pub(super) const TEXT: Kind<String> = Kind {
     parse: |text| Some(text.to_owned()),
 };
 
+pub(super) const LOG_LEVEL: Kind<String> = Kind {
+    expected: "error, warn, info, debug, trace, off or a filter like info,hyper=debug",
+    parse: |text| {
+        // A single word that is no level would be a filter that lets nothing through.
+        let is_filter = !text.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let is_level = text.parse::<tracing::metadata::LevelFilter>().is_ok();
+        (is_filter || is_level).then(|| text.to_owned())
+    },
+};
+
 pub(super) const FLAG: Kind<bool> = Kind {
     expected: "true or false",
     // The words that pydantic's settings take.
@@ -62,6 +72,16 @@ pub(super) const COUNT: Kind<NonZeroUsize> = Kind {
         text.parse()
             .ok()
             .filter(|n: &NonZeroUsize| n.get() <= 1_000_000_000)
+    },
+};
+
+pub(super) const WORKERS: Kind<NonZeroUsize> = Kind {
+    // Each is a task from the start on.
+    expected: "a whole number from 1 to 10000",
+    parse: |text| {
+        text.parse()
+            .ok()
+            .filter(|n: &NonZeroUsize| n.get() <= 10_000)
     },
 };
 

@@ -8,8 +8,8 @@ pub use source::{SettingsError, WrongSetting};
 
 use crate::address::AllowedHost;
 use kinds::{
-    API_PREFIX, COUNT, DIMENSION, FLAG, HOSTS, IP, JOBS, OPTIONAL_URL, PATH, PORT, SECONDS, SIZE,
-    STORAGE, TEXT,
+    API_PREFIX, COUNT, DIMENSION, FLAG, HOSTS, IP, JOBS, LOG_LEVEL, OPTIONAL_URL, PATH, PORT,
+    SECONDS, SIZE, STORAGE, TEXT, WORKERS,
 };
 use source::{Reading, Variables};
 use std::fmt::Write;
@@ -66,7 +66,7 @@ settings! {
         "Name of the service in its log.";
     "DEBUG" debug: bool = FLAG("false"),
         "Log everything the service does, unless LOG_LEVEL says otherwise.";
-    "LOG_LEVEL" log_level: String = TEXT("info"),
+    "LOG_LEVEL" log_level: String = LOG_LEVEL("info"),
         "What is logged: a level (error, warn, info, debug, trace) or a tracing filter.";
     "RUST_LOG" rust_log: String = TEXT(""),
         "A tracing filter that takes the place of LOG_LEVEL.";
@@ -74,6 +74,10 @@ settings! {
         "Address to listen on; 0.0.0.0 or :: for all.";
     "PORT" port: u16 = PORT("8000"),
         "Port to listen on; 0 picks a free one.";
+    "MAX_CONNECTIONS" max_connections: NonZeroUsize = COUNT("800"),
+        "Connections that are served at a time; others wait. Past half of it, connections are closed after one answer. Stay below the limit on open files (ulimit -n).";
+    "IDLE_TIMEOUT" idle_timeout: Duration = SECONDS("15"),
+        "Seconds that a connection may stay open while the next request has not been received as far as its body.";
     "PUBLIC_URL" public_url: Option<String> = OPTIONAL_URL(""),
         "URL under which clients reach the service, for result_url; unset, it is taken from each request's Host header.";
     "API_PREFIX" api_prefix: String = API_PREFIX("/api/v1"),
@@ -88,7 +92,7 @@ settings! {
         "Most bytes of an image file; the default is above what an uncompressed image of 4096 x 4096 pixels takes.";
     "MAX_MESH_VERTICES" max_mesh_vertices: NonZeroUsize = COUNT("100000"),
         "Most vertices of a mesh.";
-    "MAX_CONCURRENT_JOBS" max_concurrent_jobs: NonZeroUsize = COUNT("10"),
+    "MAX_CONCURRENT_JOBS" max_concurrent_jobs: NonZeroUsize = WORKERS("10"),
         "Jobs that run at a time, downloads included; computation is bounded by the number of cores besides.";
     "JOB_TIMEOUT" job_timeout: Duration = SECONDS("600"),
         "Seconds that a job may run, the time it waits not counted.";
@@ -198,100 +202,4 @@ pub fn example_file() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
-        Settings::from_variables(|name| {
-            let found = variables.iter().find(|(key, _)| *key == name);
-            found.map(|(_, value)| (*value).to_owned())
-        })
-    }
-
-    #[test]
-    fn the_defaults_are_the_contracts() {
-        let settings = Settings::default();
-        assert_eq!(settings.service_name, "spinelift-mesh-service");
-        assert!(!settings.debug);
-        assert_eq!(settings.api_prefix, "/api/v1");
-        assert_eq!(settings.max_request_size.get(), 100 * 1024 * 1024);
-        assert_eq!(settings.request_timeout, Duration::from_secs(300));
-        assert_eq!(settings.max_image_dimension, 4096);
-        assert_eq!(settings.max_concurrent_jobs.get(), 10);
-        assert_eq!(settings.job_timeout, Duration::from_secs(600));
-        assert_eq!(settings.storage_backend, StorageBackend::Local);
-        assert_eq!(settings.redis_url, "redis://localhost:6379/0");
-    }
-
-    #[test]
-    fn every_wrong_setting_is_named_at_once() {
-        let error = read(&[
-            ("PORT", "80000"),
-            ("MAX_CONCURRENT_JOBS", "0"),
-            ("API_PREFIX", "api"),
-            ("ALLOWED_PRIVATE_HOSTS", "ok:80,http://no"),
-            ("DEBUG", "perhaps"),
-            ("JOB_TIMEOUT", "-1"),
-        ])
-        .expect_err("six are wrong");
-        let text = error.to_string();
-        for part in [
-            "PORT=\"80000\"",
-            "MAX_CONCURRENT_JOBS=\"0\"",
-            "API_PREFIX=\"api\"",
-            "ALLOWED_PRIVATE_HOSTS=\"ok:80,http://no\"",
-            "DEBUG=\"perhaps\"",
-            "JOB_TIMEOUT=\"-1\"",
-            "from 0 to 65535",
-        ] {
-            assert!(text.contains(part), "{part} in {text}");
-        }
-    }
-
-    #[test]
-    fn an_empty_value_is_no_value() {
-        let settings = read(&[
-            ("PORT", ""),
-            ("PUBLIC_URL", " "),
-            ("ALLOWED_PRIVATE_HOSTS", ""),
-        ])
-        .expect("like unset");
-        assert_eq!(settings.port, 8000);
-        assert_eq!(settings.public_url, None);
-        assert_eq!(settings.allowed_private_hosts, []);
-    }
-
-    #[test]
-    fn values_are_read() {
-        let settings = read(&[
-            ("DEBUG", "True"),
-            ("API_PREFIX", "/mesh/v2/"),
-            ("JOB_TIMEOUT", "0.5"),
-            ("ALLOWED_PRIVATE_HOSTS", "rails:3000, 10.0.0.7"),
-            ("PUBLIC_URL", "https://mesh.example/"),
-            ("JOB_BACKEND", "sqlite"),
-        ])
-        .expect("all are right");
-        assert!(settings.debug);
-        assert_eq!(settings.log_filter(), "debug");
-        assert_eq!(settings.api_prefix, "/mesh/v2");
-        assert_eq!(settings.job_timeout, Duration::from_millis(500));
-        assert_eq!(settings.allowed_private_hosts.len(), 2);
-        assert_eq!(settings.public_url.as_deref(), Some("https://mesh.example"));
-        assert_eq!(settings.job_backend, JobBackend::Embedded);
-    }
-
-    #[test]
-    fn secrets_in_a_wrong_value_are_not_repeated() {
-        let error = read(&[("PUBLIC_URL", "ftp://user:secret@h/")]).expect_err("no http URL");
-        assert!(!error.to_string().contains("secret"), "{error}");
-    }
-
-    #[test]
-    fn the_documentation_names_every_setting() {
-        for spec in SETTINGS {
-            assert!(documentation().contains(&format!("| `{}` |", spec.name)));
-            assert!(example_file().contains(&format!("# {}={}\n", spec.name, spec.default)));
-        }
-    }
-}
+mod tests;

@@ -62,18 +62,22 @@ impl Workers {
 }
 
 /// Runs a job in a task of its own: a panic in it costs the job, not the worker.
-async fn run(runner: &Arc<Runner>, claim: Claim, abandon: watch::Receiver<bool>) {
+async fn run(runner: &Arc<Runner>, claim: Claim, mut abandon: watch::Receiver<bool>) {
     // A set, because dropping it stops the task.
     let mut task = JoinSet::new();
     task.spawn({
-        let (runner, claim) = (Arc::clone(runner), claim.clone());
+        let (runner, claim, abandon) = (Arc::clone(runner), claim.clone(), abandon.clone());
         async move { runner.run(&claim, abandon).await }
     });
     if let Some(Err(error)) = task.join_next().await
         && error.is_panic()
     {
         tracing::error!(job_id = %claim.job.id, %error, "the worker panicked");
-        runner.end_after_panic(&claim).await;
+        tokio::select! {
+            () = runner.end_after_panic(&claim) => {}
+            // The job counts as interrupted by a crash.
+            _ = abandon.wait_for(|abandoned| *abandoned) => {}
+        }
     }
 }
 

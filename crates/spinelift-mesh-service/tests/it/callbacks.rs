@@ -147,3 +147,33 @@ async fn a_shutdown_waits_for_the_last_event() {
     service.stop().await;
     assert_eq!(percentages(&origin.events("j").await), PERCENTAGES);
 }
+
+#[tokio::test]
+async fn a_receiver_that_hangs_gets_few_connections() {
+    let (service, origin) = (TestService::start().await, Origin::start().await);
+    let receiver = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let callback = format!("http://{}/", receiver.local_addr().unwrap());
+    let connections = tokio::spawn(async move {
+        let mut open = Vec::new();
+        let accept = async {
+            while let Ok((connection, _)) = receiver.accept().await {
+                open.push(connection);
+            }
+        };
+        // Less than a delivery takes to be given up.
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(3), accept).await;
+        open.len()
+    });
+    for number in 0..60 {
+        let body = json!({
+            "image_url": origin.url("/disc.png"),
+            "callback_url": callback,
+            "job_id": format!("j{number}"),
+        });
+        assert_eq!(service.generate(&body).await.status, 202);
+    }
+    for number in 0..60 {
+        service.ended(&format!("j{number}")).await;
+    }
+    assert_eq!(connections.await.unwrap(), 16);
+}

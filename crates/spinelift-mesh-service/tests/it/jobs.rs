@@ -222,3 +222,11 @@ async fn many_jobs_all_complete() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_part_of_an_image_is_no_image() {
+    let (service, origin) = (TestService::start().await, Origin::start().await);
+    let ended = outcome(&service, &origin.url("/part.png")).await;
+    assert_eq!(ended["error"]["details"]["status"], 206, "{ended}");
+    assert_eq!(origin.hits("/part.png"), 1);
+}

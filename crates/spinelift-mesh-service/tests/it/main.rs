@@ -5,7 +5,10 @@
 mod address;
 mod api;
 mod callbacks;
+mod connections;
+mod documents;
 mod engine;
+mod file;
 mod harness;
 mod idempotency;
 mod jobs;

@@ -1,11 +1,11 @@
 //! Restarts: nothing that was accepted is lost.
 
-use crate::harness::{Origin, TestService};
+use crate::harness::{Origin, TestService, settings};
 use serde_json::json;
-use spinelift_mesh_service::RedactedUrl;
 use spinelift_mesh_service::engine::sqlite::{Bounds, SqliteEngine};
 use spinelift_mesh_service::engine::{JobEngine, NewJob};
 use spinelift_mesh_service::job::{JobId, JobRequest};
+use spinelift_mesh_service::{RedactedUrl, Service};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,6 +61,18 @@ async fn a_job_that_keeps_killing_the_process_is_given_up() {
     assert_eq!(events[0]["status"], "failed");
     assert_eq!(events[0]["error"]["code"], "ATTEMPTS_EXHAUSTED");
     assert_eq!(origin.hits("/disc.png"), 0);
+}
+
+#[tokio::test]
+async fn a_start_that_fails_keeps_no_last_callback_from_its_receiver() {
+    let (directory, origin) = (Arc::new(TempDir::new().unwrap()), Origin::start().await);
+    die_running(directory.path(), "j", &origin, 3).await;
+    let mut taken = settings(directory.path());
+    taken.port = origin.address().port();
+    assert!(Service::start(taken).await.is_err());
+    let _service = TestService::start_in(directory, |_| {}).await;
+    let events = origin.events("j").await;
+    assert_eq!(events[0]["error"]["code"], "ATTEMPTS_EXHAUSTED");
 }
 
 #[tokio::test]

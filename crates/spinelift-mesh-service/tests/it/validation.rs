@@ -146,3 +146,52 @@ async fn secrets_of_a_wrong_url_are_not_sent_back() {
         answer.body
     );
 }
+
+#[tokio::test]
+async fn secrets_of_a_url_that_is_none_are_not_sent_back() {
+    let service = TestService::start().await;
+    let body = json!({ "image_url": "http://user:secret@h:99999/a.png?sig=secret" });
+    let answer = service.generate(&body).await;
+    assert_eq!(answer.status, 422);
+    assert!(!answer.body.to_string().contains("secret"), "{answer:?}");
+    assert_eq!(
+        answer.body["error"]["details"]["errors"][0]["value"],
+        "http://h:99999/a.png"
+    );
+}
+
+#[tokio::test]
+async fn long_values_are_not_repeated_in_full() {
+    let service = TestService::start().await;
+    let long = "x".repeat(100_000);
+    for parameters in [
+        json!({ "detail_factor": long }),
+        json!({ "detail_factor": [long] }),
+        json!([long]),
+        json!(long),
+    ] {
+        let body = json!({ "image_url": "http://127.0.0.1:9/", "parameters": parameters });
+        let answer = service.generate(&body).await;
+        assert_eq!(answer.status, 422);
+        let length = answer.body.to_string().len();
+        assert!(length < 2000, "{length}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_of_too_many_values_is_refused() {
+    let service = TestService::start().await;
+    let image = "http://127.0.0.1:9/";
+    let many: Vec<_> = (0..10_000).map(|n| format!("\"f{n}\":0")).collect();
+    let many = many.join(",");
+    for body in [
+        format!("{{\"image_url\":\"{image}\",{many}}}"),
+        format!("{{\"image_url\":\"{image}\",\"parameters\":{{{many}}}}}"),
+        format!("[{}0]", "0,".repeat(10_000)),
+    ] {
+        let request = service.request("POST", "/api/v1/mesh/generate").body(body);
+        let answer = service.send(request).await;
+        assert_eq!((answer.status, answer.code()), (422, "VALIDATION_ERROR"));
+        assert_eq!(fields(&answer.body), ["body"]);
+    }
+}

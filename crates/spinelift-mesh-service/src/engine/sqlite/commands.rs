@@ -2,9 +2,10 @@
 
 use super::queue::Queue;
 use super::rows;
+use super::schema;
 use super::writer::{Command, Group, Reply};
 use crate::engine::{Accepted, EngineError, Fenced, NewJob, Outcome};
-use crate::job::{Job, JobId};
+use crate::job::{Job, JobError, JobId};
 use chrono::Utc;
 
 /// Stores a new job.
@@ -26,8 +27,10 @@ impl Accept {
     fn write(&self, group: &mut Group<'_>) -> rusqlite::Result<Result<Accepted, EngineError>> {
         if group.room == 0 {
             // A known job is answered for even when there is no room for a new one.
-            return Ok(self.find(group)?.ok_or(EngineError::QueueFull {
-                limit: group.queue_limit,
+            return Ok(self.find(group)?.and_then(|known| {
+                known.ok_or(EngineError::QueueFull {
+                    limit: group.queue_limit,
+                })
             }));
         }
         let inserted = group
@@ -49,27 +52,27 @@ impl Accept {
         let vanished = || EngineError::Unavailable {
             reason: "a job is known and cannot be found".to_owned(),
         };
-        Ok(match self.find(group) {
-            Ok(known) => known.ok_or_else(vanished),
-            // A row that cannot be read must not fail the others in the group.
-            Err(error @ rusqlite::Error::FromSqlConversionFailure(..)) => {
-                Err(EngineError::Unavailable {
-                    reason: error.to_string(),
-                })
-            }
-            Err(error) => return Err(error),
-        })
+        Ok(self
+            .find(group)?
+            .and_then(|known| known.ok_or_else(vanished)))
     }
 
-    fn find(&self, group: &Group<'_>) -> rusqlite::Result<Option<Accepted>> {
-        let known = rows::find(&group.transaction, self.job.id.as_str())?;
-        Ok(known.map(|known| {
-            if known.request == self.job.request {
-                Accepted::Existing(Box::new(known))
-            } else {
-                Accepted::Conflict
-            }
-        }))
+    /// What is known under the id. A row that cannot be read must not fail the others in the
+    /// group, so that is an answer and no error.
+    fn find(&self, group: &Group<'_>) -> rusqlite::Result<Result<Option<Accepted>, EngineError>> {
+        match rows::find(&group.transaction, self.job.id.as_str()) {
+            Ok(known) => Ok(Ok(known.map(|known| {
+                if known.request == self.job.request {
+                    Accepted::Existing(Box::new(known))
+                } else {
+                    Accepted::Conflict
+                }
+            }))),
+            Err(error) if rows::is_damage(&error) => Ok(Err(EngineError::Damaged {
+                reason: error.to_string(),
+            })),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -115,8 +118,17 @@ impl Command for Start {
                  WHERE id = ?1 AND state = 'queued'",
             )?
             .execute((self.id.as_str(), Utc::now().timestamp_millis()))?;
-        if started == 1 {
-            self.answer = rows::find(&group.transaction, self.id.as_str())?.map(Box::new);
+        if started == 0 {
+            return Ok(());
+        }
+        match rows::find(&group.transaction, self.id.as_str()) {
+            Ok(job) => self.answer = job.map(Box::new),
+            Err(error) if rows::is_damage(&error) => {
+                // Left in the queue, it would be the first in it for ever.
+                tracing::error!(job_id = %self.id, %error, "a queued job cannot be read; it failed");
+                schema::fail(&group.transaction, self.id.as_str(), &JobError::internal())?;
+            }
+            Err(error) => return Err(error),
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ use commands::{Accept, Ending, Finish, Start};
 use queue::Queue;
 use reader::Reader;
 use running::Running;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use writer::Writer;
 
@@ -39,8 +39,9 @@ pub struct Bounds {
 
 /// [`JobEngine`] in one SQLite file.
 pub struct SqliteEngine {
-    writer: Writer,
+    // Dropped in this order: the writer closes the file last.
     reader: Reader,
+    writer: Writer,
     queue: Arc<Queue>,
     running: Arc<Running>,
 }
@@ -62,6 +63,7 @@ impl SqliteEngine {
     /// # Errors
     /// See [`OpenError`]. A file that is refused is left as it is.
     pub fn open(path: &Path, bounds: Bounds) -> Result<Opened, OpenError> {
+        let path = &own_name(path);
         let lock = lock::acquire(path)?;
         let mut connection = schema::open(path)?;
         let recovered = schema::recover(&mut connection, bounds.attempts)
@@ -93,6 +95,18 @@ impl SqliteEngine {
         self.running.end(claim);
         Ok(fenced)
     }
+}
+
+/// The path by which a file is locked and opened. One file under two names would get two locks,
+/// and each of its jobs two workers; and to SQLite `:memory:` and `file:…` are no files, but
+/// absolute paths always are.
+fn own_name(path: &Path) -> PathBuf {
+    let target = std::fs::canonicalize(path)
+        .ok()
+        .filter(|_| path.is_symlink());
+    target
+        .or_else(|| std::path::absolute(path).ok())
+        .unwrap_or_else(|| path.to_owned())
 }
 
 #[async_trait]
@@ -169,7 +183,20 @@ impl JobEngine for SqliteEngine {
 
     async fn close(&self) {
         self.queue.close();
-        self.reader.close();
+        self.reader.close().await;
         self.writer.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_names_a_file() {
+        for name in [":memory:", "file:x?mode=memory", "jobs.db"] {
+            let path = own_name(Path::new(name));
+            assert!(path.is_absolute() && path.ends_with(name), "{path:?}");
+        }
     }
 }

@@ -232,16 +232,17 @@ pub(super) fn recover(
 ) -> rusqlite::Result<Recovered> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut exhausted = Vec::new();
-    for mut job in spent(&transaction, most_attempts)? {
-        let error = JobError::attempts_exhausted(job.attempts);
-        let text = serde_json::to_string(&error)
-            .map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
-        transaction.execute(
-            "UPDATE jobs SET state = 'failed', error = ?2, finished_at = ?3 WHERE id = ?1",
-            (job.id.as_str(), text, Utc::now().timestamp_millis()),
-        )?;
-        job.state = crate::job::JobState::Failed(error);
-        exhausted.push(job);
+    for (id, attempts) in spent(&transaction, most_attempts)? {
+        let error = JobError::attempts_exhausted(attempts);
+        fail(&transaction, &id, &error)?;
+        match rows::find(&transaction, &id) {
+            Ok(job) => exhausted.extend(job),
+            // It has failed; that its receiver is not told is no reason not to start.
+            Err(error) if rows::is_damage(&error) => {
+                tracing::error!(job_id = id, %error, "an interrupted job cannot be read");
+            }
+            Err(error) => return Err(error),
+        }
     }
     let resumed = transaction.execute(
         "UPDATE jobs SET state = 'queued' WHERE state = 'running'",
@@ -260,13 +261,25 @@ pub(super) fn recover(
     })
 }
 
-fn spent(connection: &Connection, most_attempts: u32) -> rusqlite::Result<Vec<Job>> {
+/// Ends a job that no worker has.
+pub(super) fn fail(connection: &Connection, id: &str, error: &JobError) -> rusqlite::Result<()> {
+    let text = serde_json::to_string(error)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
     connection
-        .prepare(&format!(
-            "SELECT {} FROM jobs WHERE state IN ('queued', 'running') AND attempts >= ?1 \
-             ORDER BY seq",
-            rows::COLUMNS
-        ))?
-        .query_map([most_attempts], rows::job)?
+        .prepare_cached(
+            "UPDATE jobs SET state = 'failed', error = ?2, finished_at = ?3 WHERE id = ?1",
+        )?
+        .execute((id, text, Utc::now().timestamp_millis()))?;
+    Ok(())
+}
+
+/// Id and attempts of the jobs that have no attempt left.
+fn spent(connection: &Connection, most_attempts: u32) -> rusqlite::Result<Vec<(String, u32)>> {
+    connection
+        .prepare(
+            "SELECT id, attempts FROM jobs WHERE state IN ('queued', 'running') \
+             AND attempts >= ?1 ORDER BY seq",
+        )?
+        .query_map([most_attempts], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect()
 }

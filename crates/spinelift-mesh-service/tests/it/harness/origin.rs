@@ -105,6 +105,7 @@ async fn serve(State(world): State<Arc<World>>, Path(path): Path<String>) -> Res
         "disc.png" => disc(32).into_response(),
         "large.png" => LARGE.clone().into_response(),
         "clear.png" => png(8, 8, |_, _| 0).into_response(),
+        "part.png" => (StatusCode::PARTIAL_CONTENT, disc(32)).into_response(),
         "text.png" => "<html>not an image</html>".into_response(),
         "flaky.png" if hits < 3 => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         "flaky.png" => disc(32).into_response(),

@@ -1,11 +1,15 @@
 //! Callbacks: telling a receiver how its job is coming along.
 
+mod lanes;
+
 use crate::address::Outbound;
 use crate::job::{Job, JobError, JobId, Progress};
 use crate::redacted::RedactedUrl;
 use chrono::{DateTime, Timelike, Utc};
+use lanes::{Lane, Lanes};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::watch;
@@ -17,6 +21,10 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// meanwhile be skipped.
 const SLOW: Duration = Duration::from_secs(1);
 
+/// How long an event waits for its turn. Events of jobs that end faster than their receiver
+/// answers would otherwise pile up without bound.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Most bytes of an answer that are read, so that its connection can be used again.
 const ANSWER: usize = 64 * 1024;
 
@@ -24,6 +32,7 @@ const ANSWER: usize = 64 * 1024;
 #[derive(Clone)]
 pub(crate) struct Callbacks {
     outbound: Outbound,
+    lanes: Arc<Lanes>,
     /// Each delivering task holds a receiver: [`idle`](Callbacks::idle) waits for the last.
     open: watch::Sender<()>,
 }
@@ -32,6 +41,7 @@ impl Callbacks {
     pub(crate) fn new(outbound: Outbound) -> Self {
         Self {
             outbound,
+            lanes: Arc::new(Lanes::new()),
             open: watch::Sender::new(()),
         }
     }
@@ -42,6 +52,7 @@ impl Callbacks {
             let (sender, receiver) = mpsc::unbounded_channel();
             let delivery = Delivery {
                 outbound: self.outbound.clone(),
+                lane: self.lanes.to(url.reveal()),
                 job_id: job.id.clone(),
                 url,
                 _open: self.open.subscribe(),
@@ -134,6 +145,7 @@ fn python_isoformat(time: DateTime<Utc>) -> String {
 /// The task that delivers the events of one job.
 struct Delivery {
     outbound: Outbound,
+    lane: Lane,
     job_id: JobId,
     url: RedactedUrl,
     _open: watch::Receiver<()>,
@@ -143,11 +155,20 @@ impl Delivery {
     async fn run(self, mut events: UnboundedReceiver<Event>) {
         let mut behind = false;
         while let Some(mut event) = events.recv().await {
+            let began = Instant::now();
+            let room = tokio::time::timeout(PATIENCE, self.lane.enter()).await;
+            behind |= began.elapsed() > SLOW;
             // The last event is the newest of all, so it is never skipped.
             while behind && let Ok(newer) = events.try_recv() {
                 event = newer;
             }
-            behind = !self.deliver(&event).await;
+            behind = match room {
+                Ok(_room) => !self.deliver(&event).await,
+                Err(_) => {
+                    self.warn(&event, "its receiver, or too many others, are too slow");
+                    true
+                }
+            };
         }
     }
 
@@ -160,11 +181,15 @@ impl Delivery {
             Ok(Err(reason)) => reason,
             Err(_) => format!("no answer within {} s", TIMEOUT.as_secs()),
         };
+        self.warn(event, &reason);
+        false
+    }
+
+    fn warn(&self, event: &Event, reason: &str) {
         tracing::warn!(
-            job_id = %self.job_id, url = %self.url, progress = event.progress, %reason,
+            job_id = %self.job_id, url = %self.url, progress = event.progress, reason,
             "a callback was not delivered"
         );
-        false
     }
 
     async fn post(&self, event: &Event) -> Result<(), String> {

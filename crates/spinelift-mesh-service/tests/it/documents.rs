@@ -1,0 +1,36 @@
+//! Documents that are made from the code: `UPDATE_DOCUMENTS=1` writes them anew.
+
+use spinelift_mesh_service::settings;
+use std::fs;
+use std::path::Path;
+
+fn check(file: &str, expected: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(file);
+    if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
+        fs::write(&path, expected).unwrap();
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(
+        found, expected,
+        "{file}: run the tests with UPDATE_DOCUMENTS=1"
+    );
+}
+
+#[test]
+fn the_settings_are_documented_as_they_are() {
+    let introduction = "# Settings\n\n\
+        Read from the environment, and from a file `.env` in the working directory for what is \
+        not set there. A value that is not allowed keeps the service from starting, which says \
+        what to change. [`.env.example`](../.env.example) has them all.\n\n";
+    check(
+        "docs/SETTINGS.md",
+        &format!("{introduction}{}", settings::documentation()),
+    );
+}
+
+#[test]
+fn the_example_file_holds_the_defaults() {
+    check(".env.example", &settings::example_file());
+}
