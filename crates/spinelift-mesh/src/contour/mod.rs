@@ -61,8 +61,7 @@ pub fn find_main_contour(
         }
         .into());
     }
-    let mut points = Vec::new();
-    tracer.trace(start, |point| points.push(point), observer)?;
+    let points = tracer.points(start, observer)?;
     Ok(Contour { points, area })
 }
 
@@ -82,7 +81,7 @@ fn largest(
         // Invariant: `from` is outside of every contour found so far.
         while let Some(cell) = mask.next_set(from, end) {
             if !tracer.is_traced(cell) {
-                let doubled_area = tracer.trace(cell, |_| (), observer)?;
+                let doubled_area = tracer.mark(cell, observer)?;
                 if best.is_none_or(|(_, best)| doubled_area >= best) {
                     best = Some((cell, doubled_area));
                 }

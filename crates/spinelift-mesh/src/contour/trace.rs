@@ -93,9 +93,27 @@ impl<'a> Tracer<'a> {
     }
 
     /// Follows the border that starts at `start`, the first cell of its component in raster
-    /// order. Calls `turn` with every point where it changes its direction, and returns twice the
-    /// enclosed area.
-    pub(super) fn trace(
+    /// order, and marks it. Returns twice the enclosed area.
+    pub(super) fn mark(
+        &mut self,
+        start: usize,
+        observer: &mut dyn Observer,
+    ) -> Result<u64, Stopped> {
+        self.follow::<true>(start, |_| (), observer)
+    }
+
+    /// The points of a border that has been marked, where it changes its direction.
+    pub(super) fn points(
+        &mut self,
+        start: usize,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<[i32; 2]>, Stopped> {
+        let mut points = Vec::new();
+        self.follow::<false>(start, |point| points.push(point), observer)?;
+        Ok(points)
+    }
+
+    fn follow<const MARK: bool>(
         &mut self,
         start: usize,
         mut turn: impl FnMut([i32; 2]),
@@ -124,11 +142,10 @@ impl<'a> Tracer<'a> {
             }
             let next_move = MOVES[backwards << 9 | self.neighbourhood(cell)];
             let direction = usize::from(next_move & DIRECTION);
-            if next_move & ENTRY != 0 {
-                self.entries.set(cell);
-            }
-            if next_move & EXIT != 0 {
-                self.exits.set(cell);
+            if MARK {
+                // Without branches, which could not be predicted.
+                self.entries.set_if(next_move & ENTRY != 0, cell);
+                self.exits.set_if(next_move & EXIT != 0, cell);
             }
             if direction != previous {
                 turn(point);

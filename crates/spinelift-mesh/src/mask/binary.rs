@@ -145,6 +145,10 @@ impl BinaryMask {
         self.bits[cell / 8] |= 1 << (cell % 8);
     }
 
+    pub(crate) fn set_if(&mut self, condition: bool, cell: usize) {
+        self.bits[cell / 8] |= u8::from(condition) << (cell % 8);
+    }
+
     /// The three bits `cell - 1`, `cell`, `cell + 1`, least first.
     pub(crate) fn triple(&self, cell: usize) -> usize {
         let at = (cell - 1) / 8;
