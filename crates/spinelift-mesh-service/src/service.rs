@@ -11,14 +11,14 @@ use crate::router::router;
 use crate::server::Server;
 use crate::settings::{JobBackend, Settings, StorageBackend};
 use crate::source::{SourceLimits, Sources};
-use crate::storage::{OpenStorageError, ResultStore};
+use crate::storage::{OpenStorageError, ResultStore, remove_leftovers};
 use crate::worker::{CpuSlots, Pace, Runner, Workers};
 use spinelift_mesh::Limits;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -86,6 +86,7 @@ impl Service {
         // Listening comes before the engine, which gives up exhausted jobs as it opens: a start
         // that failed after that would never tell their receivers.
         let (listener, address) = listen(&settings).await?;
+        let start = SystemTime::now();
         let opened = open_engine(&settings).await?;
         let engine: Arc<dyn JobEngine> = Arc::new(opened.engine);
 
@@ -122,6 +123,8 @@ impl Service {
         };
         let server = Server::new(listener, router(api, &settings), &settings);
         tell_of_exhausted(&callbacks, &opened.exhausted);
+        let storage_path = settings.storage_path.clone();
+        tokio::task::spawn_blocking(move || remove_leftovers(&storage_path, start));
         tracing::info!(
             service = settings.service_name,
             version = env!("CARGO_PKG_VERSION"),

@@ -10,6 +10,7 @@ use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// The results, one for each job. A second run of a job overwrites the first with the same bytes.
 #[derive(Clone)]
@@ -81,6 +82,22 @@ impl ResultStore {
     }
 }
 
+/// Removes what writes that a crash cut off have left beside the results: files that were staged
+/// before `start` and never renamed. Best effort; a folder of very many results takes a while.
+pub(crate) fn remove_leftovers(directory: &Path, start: SystemTime) {
+    let entries = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
+    for folder in entries(&directory.join("results")) {
+        for file in entries(&folder.path()) {
+            // The store stages `NAME` as `NAME#1` or the like.
+            let is_staged = file.file_name().as_encoded_bytes().contains(&b'#');
+            let modified = || file.metadata().and_then(|metadata| metadata.modified());
+            if is_staged && modified().is_ok_and(|modified| modified < start) {
+                let _ = std::fs::remove_file(file.path());
+            }
+        }
+    }
+}
+
 /// Finds out at start, rather than with the first result, that a directory is read-only.
 fn probe(directory: &Path) -> io::Result<()> {
     let path = directory.join(format!(".probe-{}", std::process::id()));
@@ -101,6 +118,7 @@ fn key(id: &JobId) -> Key {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn no_id_leads_out_of_the_directory() {
@@ -116,6 +134,26 @@ mod tests {
         }
         let keys = ["A", "a"].map(|id| key(&JobId::parse(id).expect(id)));
         assert_ne!(keys[0], keys[1]);
+    }
+
+    #[test]
+    fn leftovers_of_a_crash_are_removed_and_nothing_else() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let folder = directory.path().join("results/ab");
+        std::fs::create_dir_all(&folder).expect("made");
+        for name in ["ab.json", "ab.json#1"] {
+            std::fs::write(folder.join(name), b"{}").expect("written");
+        }
+        let written = folder
+            .join("ab.json#1")
+            .metadata()
+            .and_then(|file| file.modified());
+        let written = written.expect("known");
+        remove_leftovers(directory.path(), written);
+        assert!(folder.join("ab.json#1").exists(), "it may be in use");
+        remove_leftovers(directory.path(), written + Duration::from_secs(1));
+        assert!(!folder.join("ab.json#1").exists());
+        assert!(folder.join("ab.json").exists());
     }
 
     #[tokio::test]
