@@ -177,7 +177,8 @@ impl PlanarGraph {
         let start = self.points[from as usize];
         let distance = |cut: u32| {
             let point = self.points[cut as usize];
-            (point[0] - start[0]).hypot(point[1] - start[1])
+            let (dx, dy) = (point[0] - start[0], point[1] - start[1]);
+            dx * dx + dy * dy
         };
         cuts.sort_by(|&a, &b| distance(a).total_cmp(&distance(b)).then(a.cmp(&b)));
         let stations: Vec<u32> = std::iter::once(from)
