@@ -6,12 +6,15 @@
 pub struct Edges {
     /// Edges used by exactly one triangle: `a0, b0, a1, b1, …`.
     pub boundary: Vec<u32>,
-    /// Edges used by two triangles or more.
+    /// Edges used by two triangles.
     pub internal: Vec<u32>,
 }
 
 impl Edges {
-    /// Collects the edges of triangles whose indices are below `vertex_count`.
+    /// Collects the edges of triangles.
+    ///
+    /// # Panics
+    /// If an index is not below `vertex_count`.
     #[must_use]
     pub fn of(triangles: &[[u32; 3]], vertex_count: usize) -> Self {
         let by_smaller_end = Incidence::new(triangles, vertex_count);

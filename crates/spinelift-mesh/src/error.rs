@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 /// Who can do something about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Fault {
-    /// The parameters are wrong.
+    /// The parameters, or other arguments of a call, are wrong.
     Parameters,
     /// The image is broken, not an image, or shows nothing to mesh.
     Image,
@@ -15,8 +16,6 @@ pub enum Fault {
     Limit,
     /// The run was stopped on request.
     Stopped,
-    /// A defect of this library.
-    Internal,
 }
 
 /// Why no mesh could be made.
@@ -171,7 +170,10 @@ impl MeshError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            MeshError::Parameters(_) => Fault::Parameters,
+            MeshError::Parameters(_)
+            | MeshError::Triangulation(
+                TriangulationError::NotFinite | TriangulationError::OutOfRange { .. },
+            ) => Fault::Parameters,
             MeshError::ImageLoad(
                 ImageLoadError::TooLarge { .. } | ImageLoadError::DecoderMemory { .. },
             )
@@ -207,8 +209,11 @@ impl MeshError {
                 "Lower min_contour_area, or lower binary_threshold so that more pixels count."
             }
             MeshError::Triangulation(TriangulationError::TooManyVertices { .. }) => {
-                "Lower internal_vertex_density or density_scaling_factor, raise min_triangle_area, or raise max_mesh_vertices."
+                "Ask for less (lower internal_vertex_density or detail_factor), or raise max_mesh_vertices."
             }
+            MeshError::Triangulation(
+                TriangulationError::NotFinite | TriangulationError::OutOfRange { .. },
+            ) => "Give coordinates that are finite numbers of pixels.",
             MeshError::Triangulation(_) => {
                 "Raise detail_factor so that more of the outline is kept."
             }

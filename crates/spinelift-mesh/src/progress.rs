@@ -86,7 +86,7 @@ pub trait Observer {
     /// Called once at the beginning of each step. [`ControlFlow::Break`] stops the run.
     fn step(&mut self, step: Step) -> ControlFlow<()>;
 
-    /// Called again and again inside long steps (every few milliseconds at the most).
+    /// Called again and again inside long steps, no further apart than some milliseconds.
     /// [`ControlFlow::Break`] stops the run.
     fn poll(&mut self) -> ControlFlow<()> {
         ControlFlow::Continue(())

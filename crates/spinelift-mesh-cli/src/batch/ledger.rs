@@ -73,11 +73,11 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Writes the last report.
-    pub(super) fn close(mut self, interrupted: bool) -> Result<Report, Problem> {
+    /// The last report, and whether it could be written.
+    pub(super) fn close(mut self, interrupted: bool) -> (Report, Result<(), Problem>) {
         self.report.interrupted = interrupted;
-        self.save()?;
-        Ok(self.report)
+        let saved = self.save();
+        (self.report, saved)
     }
 
     fn save(&mut self) -> Result<(), Problem> {

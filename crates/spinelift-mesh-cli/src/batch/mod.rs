@@ -45,10 +45,11 @@ pub(crate) fn run(args: BatchArgs, console: &mut Console) -> Result<(), Failure>
         interrupt: &interrupt,
     };
     let ledger = Ledger::open(folder, &plan, &earlier, report, start)?;
-    let report = work(&run, jobs(args.jobs), ledger, console)?;
+    let (report, saved) = work(&run, jobs(args.jobs), ledger, console)?;
     interrupt.release();
 
     summary::tell(&report, folder, start.elapsed(), console);
+    saved?;
     interrupt.check()?;
     if report.totals.failed > 0 {
         Err(Failure::Reported)
@@ -81,13 +82,14 @@ fn jobs(asked: Option<NonZeroUsize>) -> NonZeroUsize {
     asked.or_else(cores).unwrap_or(NonZeroUsize::MIN)
 }
 
-/// Works on all images, showing and noting what becomes of them.
+/// Works on all images, showing and noting what becomes of them. Returns the last report, and
+/// whether it could be written.
 fn work(
     run: &Run<'_>,
     jobs: NonZeroUsize,
     mut ledger: Ledger<'_>,
     console: &mut Console,
-) -> Result<Report, Problem> {
+) -> Result<(Report, Result<(), Problem>), Problem> {
     let total = run.plan.images.len() + run.plan.unreadable.len();
     let mut progress = Progress::new(total, console);
     for record in ledger.unreadable() {
@@ -101,11 +103,11 @@ fn work(
         }
     });
     progress.end();
-    let report = ledger.close(run.interrupt.requested())?;
+    let closed = ledger.close(run.interrupt.requested());
     worked.map_err(|error| {
         let message = format!("cannot start a thread: {error}");
         let advice = "Raise the limit on processes (ulimit -u), or stop other programs.";
         Problem::new("THREADS", message, advice)
     })?;
-    Ok(report)
+    Ok(closed)
 }

@@ -24,7 +24,7 @@ pub(super) fn text(base: &str, image_url: &str, image: &Path, args: &DemoArgs) -
         "
 {STRONG}The service goes on at {base} until Ctrl-C. In another terminal:{STRONG:#}
 
-  {FAINT}# the same sprite with as few triangles as possible{FAINT:#}
+  {FAINT}# the same sprite with default parameters: few triangles, none of them inside{FAINT:#}
   curl {base}/api/v1/mesh/generate -d '{request}'
   curl {base}/api/v1/mesh/{job_id}/status
   curl {base}/api/v1/mesh/{job_id}/result

@@ -18,7 +18,10 @@ pub(crate) async fn result(
         return Err(ApiError::new(
             StatusCode::CONFLICT,
             "JOB_NOT_COMPLETED",
-            "The job has no result (yet)",
+            match job.state {
+                JobState::Failed(_) => "The job failed, so it has no result",
+                _ => "The job has no result yet",
+            },
             json!({ "job_id": job.id.as_str(), "status": job.state.status() }),
         ));
     }
