@@ -88,6 +88,15 @@ impl From<EngineError> for ApiError {
                 error.to_string(),
                 json!({ "max_queue_length": limit }),
             ),
+            EngineError::ClientQuota { unfinished, limit } => Self {
+                retry_after: Some(Duration::from_secs(RETRY_AFTER_SECONDS)),
+                ..Self::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "TOO_MANY_JOBS",
+                    format!("{error} (MAX_JOBS_PER_CLIENT); wait for some to end, or cancel them"),
+                    json!({ "unfinished": unfinished, "max_jobs_per_client": limit }),
+                )
+            },
             EngineError::Unavailable { .. } => {
                 tracing::error!(%error, "the job store is unavailable");
                 // The reason names files and stays in the log.

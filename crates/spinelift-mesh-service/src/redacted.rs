@@ -15,6 +15,13 @@ impl RedactedUrl {
         Self(url)
     }
 
+    /// The server, as `host:port`.
+    #[must_use]
+    pub fn server(&self) -> String {
+        let port = self.0.port_or_known_default().unwrap_or_default();
+        format!("{}:{port}", self.0.host_str().unwrap_or_default())
+    }
+
     /// The whole URL, secrets included: to connect with or to store, never to print.
     #[must_use]
     pub fn reveal(&self) -> &Url {

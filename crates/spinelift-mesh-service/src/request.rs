@@ -1,7 +1,7 @@
 //! Reading a request for a mesh: every mistake in it is found, not just the first.
 
 use crate::address::{AddressPolicy, Refused};
-use crate::job::{JobId, JobRequest};
+use crate::job::{JobId, JobRequest, Source};
 use crate::redacted::RedactedUrl;
 use serde_json::{Map, Value, json};
 use spinelift_mesh::{MeshParameters, Warning};
@@ -65,7 +65,7 @@ impl MeshRequest {
                 Ok(Self {
                     id,
                     request: JobRequest {
-                        image_url,
+                        source: Source::Url(image_url),
                         parameters,
                         callback_url,
                     },

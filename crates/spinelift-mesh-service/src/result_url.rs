@@ -1,6 +1,6 @@
 //! Under which URL a result can be fetched.
 
-use crate::job::Job;
+use crate::job::{Batch, Job, JobId};
 use axum::http::HeaderMap;
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
@@ -47,12 +47,18 @@ impl ResultUrls {
     /// The URL of a job's result, as its receiver can use it.
     pub(crate) fn of(&self, job: &Job) -> String {
         let base = self.public.as_deref().unwrap_or(&job.base_url);
-        self.under(base, job)
+        self.under(base, &job.id)
     }
 
-    /// The URL of a job's result below a base; ids need no escaping.
-    pub(crate) fn under(&self, base: &str, job: &Job) -> String {
-        format!("{base}{}/mesh/{}/result", self.prefix, job.id)
+    /// The URL of a batch's results, as its receiver can use it.
+    pub(crate) fn of_batch(&self, batch: &Batch) -> String {
+        let base = self.public.as_deref().unwrap_or(&batch.base_url);
+        self.under(base, &batch.id)
+    }
+
+    /// The URL of the result of a job or batch below a base; ids need no escaping.
+    pub(crate) fn under(&self, base: &str, id: &JobId) -> String {
+        format!("{base}{}/mesh/{id}/result", self.prefix)
     }
 }
 

@@ -2,17 +2,16 @@
 
 use crate::address::{AddressPolicy, Outbound, OutboundError};
 use crate::api::Api;
-use crate::callback::{Callbacks, Final};
+use crate::callback::{Callbacks, Dispatcher};
 use crate::engine::JobEngine;
 use crate::engine::sqlite::{Bounds, OpenError, Opened, SqliteEngine};
-use crate::job::{Job, JobState};
 use crate::result_url::ResultUrls;
 use crate::router::router;
 use crate::server::Server;
 use crate::settings::{JobBackend, Settings, StorageBackend};
 use crate::source::{SourceLimits, Sources};
-use crate::storage::{OpenStorageError, ResultStore, remove_leftovers};
-use crate::worker::{CpuSlots, Pace, Runner, Workers};
+use crate::storage::{OpenStorageError, Storage, remove_leftovers};
+use crate::worker::{CpuSlots, Flights, Pace, Runner, Sweeper, Workers};
 use spinelift_mesh::Limits;
 use std::future::Future;
 use std::io;
@@ -20,7 +19,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinSet;
 
 /// Why the service cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +66,8 @@ pub struct Service {
     server: Server,
     engine: Arc<dyn JobEngine>,
     workers: Workers,
-    callbacks: Callbacks,
+    dispatching: JoinSet<()>,
+    sweeping: JoinSet<()>,
     drain_timeout: Duration,
 }
 
@@ -82,7 +83,7 @@ impl Service {
             AddressPolicy::new(settings.allowed_private_hosts.clone()),
             settings.image_connect_timeout,
         )?;
-        let results = ResultStore::local(&settings.storage_path)?;
+        let storage = Storage::local(&settings.storage_path)?;
         // Listening comes before the engine, which gives up exhausted jobs as it opens: a start
         // that failed after that would never tell their receivers.
         let (listener, address) = listen(&settings).await?;
@@ -101,10 +102,12 @@ impl Service {
         let runner = Arc::new(Runner {
             engine: Arc::clone(&engine),
             sources: Sources::new(outbound.clone(), source_limits(&settings)),
-            results: results.clone(),
+            storage: storage.clone(),
             callbacks: callbacks.clone(),
-            result_urls: result_urls.clone(),
             cpu: CpuSlots::per_core(),
+            slots: Semaphore::new(workers),
+            flights: Flights::default(),
+            caches: settings.result_cache_size > 0,
             limits: Limits {
                 max_image_dimension: settings.max_image_dimension,
                 max_mesh_vertices: settings.max_mesh_vertices.get(),
@@ -115,14 +118,24 @@ impl Service {
         });
         let api = Api {
             engine: Arc::clone(&engine),
-            results,
+            storage: storage.clone(),
             outbound,
-            result_urls,
+            result_urls: result_urls.clone(),
             pace,
             max_request_size: settings.max_request_size.get(),
         };
         let server = Server::new(listener, router(api, &settings), &settings);
-        tell_of_exhausted(&callbacks, &opened.exhausted);
+        let dispatcher = Dispatcher {
+            engine: Arc::clone(&engine),
+            callbacks,
+            result_urls,
+        };
+        let sweeper = Sweeper {
+            engine: Arc::clone(&engine),
+            storage,
+            keep: settings.job_ttl,
+            cache: settings.result_cache_size,
+        };
         let storage_path = settings.storage_path.clone();
         tokio::task::spawn_blocking(move || remove_leftovers(&storage_path, start));
         tracing::info!(
@@ -130,15 +143,16 @@ impl Service {
             version = env!("CARGO_PKG_VERSION"),
             %address,
             resumed = opened.resumed,
-            exhausted = opened.exhausted.len(),
+            exhausted = opened.exhausted,
             "started"
         );
         Ok(Self {
             address,
             server,
-            workers: Workers::start(workers, &runner, &engine),
+            workers: Workers::start(settings.max_concurrent_downloads.get(), &runner, &engine),
+            dispatching: spawn(dispatcher.run()),
+            sweeping: spawn(sweeper.run()),
             engine,
-            callbacks,
             drain_timeout: settings.drain_timeout,
         })
     }
@@ -163,7 +177,8 @@ impl Service {
             server,
             engine,
             mut workers,
-            callbacks,
+            mut dispatching,
+            sweeping,
             drain_timeout,
             ..
         } = self;
@@ -177,13 +192,16 @@ impl Service {
         let _ = stopped.await;
         tracing::info!(drain_seconds = drain_timeout.as_secs_f64(), "shutting down");
         workers.stop();
+        drop(sweeping);
         let drain = async {
             workers.drained().await;
-            callbacks.idle().await;
+            engine.finish_due();
+            while dispatching.join_next().await.is_some() {}
             (&mut server).await
         };
         let served = tokio::time::timeout(drain_timeout, drain).await;
         workers.abandon().await;
+        drop(dispatching);
         server.abort();
         engine.close().await;
         tracing::info!("stopped");
@@ -217,6 +235,9 @@ async fn open_engine(settings: &Settings) -> Result<Opened, StartError> {
     let path = settings.database_path.clone();
     let bounds = Bounds {
         queue_length: settings.max_queue_length.get(),
+        jobs_per_client: settings.max_jobs_per_client.get(),
+        lanes: settings.max_downloads_per_host.get(),
+        delivery_lanes: DELIVERY_LANES,
         attempts: u32::try_from(settings.max_attempts.get()).unwrap_or(u32::MAX),
     };
     let opening = tokio::task::spawn_blocking(move || SqliteEngine::open(&path, bounds)).await;
@@ -246,15 +267,12 @@ fn source_limits(settings: &Settings) -> SourceLimits {
     }
 }
 
-/// Jobs that failed because the process died too often never reach a worker: their receivers
-/// hear of it here.
-fn tell_of_exhausted(callbacks: &Callbacks, jobs: &[Job]) {
-    for job in jobs {
-        if let JobState::Failed(error) = &job.state {
-            let error = error.clone();
-            callbacks
-                .open(job)
-                .end(&job.progress, Final::Failed { error });
-        }
-    }
+/// Most deliveries that are made to one receiver at a time.
+const DELIVERY_LANES: usize = 16;
+
+/// Starts a task that ends when the set is dropped.
+fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(task);
+    tasks
 }

@@ -1,20 +1,24 @@
-//! Where results are kept.
+//! Where results and uploaded images are kept.
 
+use crate::engine::ResultObject;
 use crate::job::JobId;
 use axum::body::Bytes;
+use chrono::{DateTime, Utc};
+use futures_util::stream::{Stream, StreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// The results, one for each job. A second run of a job overwrites the first with the same bytes.
+/// The objects that the service keeps: results, and images that clients sent along.
 #[derive(Clone)]
-pub(crate) struct ResultStore(Arc<dyn ObjectStore>);
+pub(crate) struct Storage(Arc<dyn ObjectStore>);
 
 /// The storage cannot be used at all.
 #[derive(Debug, thiserror::Error)]
@@ -37,20 +41,20 @@ pub enum OpenStorageError {
     },
 }
 
-/// A result could not be written or read.
+/// An object could not be written, read or removed.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub(crate) struct StorageError(object_store::Error);
 
 impl StorageError {
-    /// Whether there is no such result, rather than no access to it.
+    /// Whether there is no such object, rather than no access to it.
     pub(crate) fn is_missing(&self) -> bool {
         matches!(self.0, object_store::Error::NotFound { .. })
     }
 }
 
-impl ResultStore {
-    /// Results as files below a directory, which is made if it does not exist.
+impl Storage {
+    /// Objects as files below a directory, which is made if it does not exist.
     pub(crate) fn local(directory: &Path) -> Result<Self, OpenStorageError> {
         let io = |source| OpenStorageError::Directory {
             path: directory.to_owned(),
@@ -69,30 +73,136 @@ impl ResultStore {
         Ok(Self(Arc::new(store)))
     }
 
-    /// Stores the result of a job; it is safe on disk afterwards.
-    pub(crate) async fn put(&self, id: &JobId, result: Bytes) -> Result<(), StorageError> {
-        let stored = self.0.put(&key(id), PutPayload::from(result)).await;
+    /// Stores a result; it is safe on disk afterwards.
+    pub(crate) async fn put_result(
+        &self,
+        object: &ResultObject,
+        result: Bytes,
+    ) -> Result<(), StorageError> {
+        self.put(&result_key(object), result).await
+    }
+
+    /// A result.
+    pub(crate) async fn get_result(&self, object: &ResultObject) -> Result<Bytes, StorageError> {
+        self.get(&result_key(object)).await
+    }
+
+    /// Whether a result is there.
+    pub(crate) async fn has_result(&self, object: &ResultObject) -> Result<bool, StorageError> {
+        match self.0.head(&result_key(object)).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(StorageError(error)),
+        }
+    }
+
+    /// Removes results; what cannot be removed is left for the next start.
+    pub(crate) async fn remove_results(&self, objects: &[ResultObject]) {
+        for object in objects {
+            self.remove(&result_key(object)).await;
+        }
+    }
+
+    /// All results that were stored before a time, some at a time.
+    pub(crate) fn results_before(
+        &self,
+        time: DateTime<Utc>,
+    ) -> impl Stream<Item = Vec<ResultObject>> + Send + use<> {
+        let all = self.0.list(Some(&Key::from(RESULTS)));
+        let old = all.filter_map(move |found| async move {
+            let found = found.ok().filter(|found| found.last_modified < time)?;
+            let name = found.location.filename()?.strip_suffix(".json")?;
+            ResultObject::parse(name)
+        });
+        old.chunks(AT_ONCE)
+    }
+
+    /// Stores an image that came with a job; it is safe on disk afterwards.
+    pub(crate) async fn put_upload(
+        &self,
+        id: &JobId,
+        digest: &str,
+        image: Bytes,
+    ) -> Result<(), StorageError> {
+        self.put(&upload_key(id, digest), image).await
+    }
+
+    /// The image that came with a job.
+    pub(crate) async fn get_upload(&self, id: &JobId, digest: &str) -> Result<Bytes, StorageError> {
+        self.get(&upload_key(id, digest)).await
+    }
+
+    /// Removes the image that came with a job.
+    pub(crate) async fn remove_upload(&self, id: &JobId, digest: &str) {
+        self.remove(&upload_key(id, digest)).await;
+    }
+
+    /// Removes the images that came with jobs before a time, but for those of these jobs.
+    pub(crate) async fn remove_uploads_before(
+        &self,
+        time: DateTime<Utc>,
+        needed: &HashSet<String>,
+    ) {
+        let mut all = self.0.list(Some(&Key::from(UPLOADS)));
+        while let Some(found) = all.next().await {
+            let Ok(found) = found else { continue };
+            if found.last_modified < time && !needed.contains(found.location.as_ref()) {
+                self.remove(&found.location).await;
+            }
+        }
+    }
+
+    /// The name under which the image of a job is kept, for [`Self::remove_uploads_before`].
+    pub(crate) fn upload_name(id: &JobId, digest: &str) -> String {
+        upload_key(id, digest).to_string()
+    }
+
+    /// Whether objects can be written, read and removed at the moment.
+    pub(crate) async fn check(&self) -> Result<(), StorageError> {
+        let key = Key::from("check");
+        self.put(&key, Bytes::from_static(b"ok")).await?;
+        self.get(&key).await?;
+        self.0.delete(&key).await.map_err(StorageError)
+    }
+
+    async fn put(&self, key: &Key, bytes: Bytes) -> Result<(), StorageError> {
+        let stored = self.0.put(key, PutPayload::from(bytes)).await;
         stored.map(|_| ()).map_err(StorageError)
     }
 
-    /// The result of a job.
-    pub(crate) async fn get(&self, id: &JobId) -> Result<Bytes, StorageError> {
-        let found = self.0.get(&key(id)).await.map_err(StorageError)?;
+    async fn get(&self, key: &Key) -> Result<Bytes, StorageError> {
+        let found = self.0.get(key).await.map_err(StorageError)?;
         found.bytes().await.map_err(StorageError)
+    }
+
+    async fn remove(&self, key: &Key) {
+        match self.0.delete(key).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => tracing::warn!(%key, %error, "an object could not be removed"),
+        }
     }
 }
 
-/// Removes what writes that a crash cut off have left beside the results: files that were staged
-/// before `start` and never renamed. Best effort; a folder of very many results takes a while.
+/// Where results and uploads are.
+const RESULTS: &str = "results";
+const UPLOADS: &str = "uploads";
+
+/// Most results that are looked up together.
+const AT_ONCE: usize = 500;
+
+/// Removes what writes that a crash cut off have left: files that were staged before `start` and
+/// never renamed. Best effort; a folder of very many files takes a while.
 pub(crate) fn remove_leftovers(directory: &Path, start: SystemTime) {
     let entries = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
-    for folder in entries(&directory.join("results")) {
-        for file in entries(&folder.path()) {
-            // The store stages `NAME` as `NAME#1` or the like.
-            let is_staged = file.file_name().as_encoded_bytes().contains(&b'#');
-            let modified = || file.metadata().and_then(|metadata| metadata.modified());
-            if is_staged && modified().is_ok_and(|modified| modified < start) {
-                let _ = std::fs::remove_file(file.path());
+    for kind in [RESULTS, UPLOADS] {
+        for folder in entries(&directory.join(kind)) {
+            for file in entries(&folder.path()) {
+                // The store stages `NAME` as `NAME#1` or the like.
+                let is_staged = file.file_name().as_encoded_bytes().contains(&b'#');
+                let modified = || file.metadata().and_then(|metadata| metadata.modified());
+                if is_staged && modified().is_ok_and(|modified| modified < start) {
+                    let _ = std::fs::remove_file(file.path());
+                }
             }
         }
     }
@@ -105,34 +215,47 @@ fn probe(directory: &Path) -> io::Result<()> {
     std::fs::remove_file(&path)
 }
 
-/// The place of a job's result. A hash, because ids come from clients: no `..`, no device names,
-/// no two ids that are one on a file system without case. Two hex digits make 256 directories.
-fn key(id: &JobId) -> Key {
+/// The place of a result. Two hex digits make 256 directories.
+fn result_key(object: &ResultObject) -> Key {
+    let name = object.as_str();
+    let folder: String = name.chars().take(2).collect();
+    Key::from(format!("{RESULTS}/{folder}/{name}.json"))
+}
+
+/// The place of an upload. A hash, because ids come from clients: no `..`, no device names, no
+/// two ids that are one on a file system without case.
+fn upload_key(id: &JobId, digest: &str) -> Key {
     let mut name = String::with_capacity(64);
     for byte in Sha256::digest(id.as_str()) {
         let _ = write!(name, "{byte:02x}");
     }
-    Key::from(format!("results/{}/{name}.json", &name[..2]))
+    Key::from(format!("{UPLOADS}/{}/{name}-{digest}", &name[..2]))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::ResultKey;
+    use spinelift_mesh::MeshParameters;
     use std::time::Duration;
+
+    fn object() -> ResultObject {
+        ResultObject::new(&ResultKey::new(&[7; 32], &MeshParameters::default()))
+    }
 
     #[test]
     fn no_id_leads_out_of_the_directory() {
+        let digest = "ab".repeat(32);
         for id in ["a..b", "...", "~", "con", "A", "a"] {
-            let key = key(&JobId::parse(id).expect(id)).to_string();
-            let hex = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let key = upload_key(&JobId::parse(id).expect(id), &digest).to_string();
+            let plain = |part: &str| part.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
             let parts: Vec<_> = key.split('/').collect();
             assert!(
-                parts.len() == 3 && parts[0] == "results" && hex(parts[1]),
+                parts.len() == 3 && parts[0] == "uploads" && plain(parts[1]) && plain(parts[2]),
                 "{key}"
             );
-            assert!(parts[2].strip_suffix(".json").is_some_and(hex), "{key}");
         }
-        let keys = ["A", "a"].map(|id| key(&JobId::parse(id).expect(id)));
+        let keys = ["A", "a"].map(|id| upload_key(&JobId::parse(id).expect(id), &digest));
         assert_ne!(keys[0], keys[1]);
     }
 
@@ -157,20 +280,54 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_result_is_read_back_and_can_be_written_again() {
+    async fn a_result_is_read_back_until_it_is_removed() {
         let directory = tempfile::tempdir().expect("temporary directory");
-        let store = ResultStore::local(&directory.path().join("new/sub")).expect("opens");
-        let id = JobId::parse("job").expect("valid");
-        assert!(store.get(&id).await.expect_err("none yet").is_missing());
-        for _ in 0..2 {
-            store
-                .put(&id, Bytes::from_static(b"{}"))
+        let storage = Storage::local(&directory.path().join("new/sub")).expect("opens");
+        let (object, other) = (object(), object());
+        assert!(
+            storage
+                .get_result(&object)
                 .await
-                .expect("stored");
-        }
-        assert_eq!(
-            store.get(&id).await.expect("there"),
-            Bytes::from_static(b"{}")
+                .expect_err("none")
+                .is_missing()
         );
+        assert!(!storage.has_result(&object).await.expect("known"));
+        for object in [&object, &other] {
+            let stored = storage.put_result(object, Bytes::from_static(b"{}")).await;
+            stored.expect("stored");
+        }
+        assert!(storage.has_result(&object).await.expect("known"));
+        let read = storage.get_result(&object).await.expect("there");
+        assert_eq!(read, Bytes::from_static(b"{}"));
+
+        let later = Utc::now() + Duration::from_secs(60);
+        let mut found: Vec<_> = storage.results_before(later).concat().await;
+        found.sort();
+        let mut both = vec![object.clone(), other.clone()];
+        both.sort();
+        assert_eq!(found, both);
+        storage.remove_results(std::slice::from_ref(&object)).await;
+        assert_eq!(storage.results_before(later).concat().await, [other]);
+        storage.check().await.expect("works");
+    }
+
+    #[tokio::test]
+    async fn uploads_that_nobody_needs_are_removed() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let storage = Storage::local(directory.path()).expect("opens");
+        let ids = ["a", "b", "c"].map(|id| JobId::parse(id).expect("valid"));
+        for id in &ids {
+            let stored = storage.put_upload(id, "d1", Bytes::from_static(b"x")).await;
+            stored.expect("stored");
+        }
+        let needed = HashSet::from([Storage::upload_name(&ids[0], "d1")]);
+        let later = Utc::now() + Duration::from_secs(60);
+        storage.remove_upload(&ids[1], "d1").await;
+        storage.remove_uploads_before(later, &needed).await;
+        assert!(storage.get_upload(&ids[0], "d1").await.is_ok());
+        for id in &ids[1..] {
+            let gone = storage.get_upload(id, "d1").await.expect_err("removed");
+            assert!(gone.is_missing());
+        }
     }
 }

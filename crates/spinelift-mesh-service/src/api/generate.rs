@@ -28,6 +28,8 @@ pub(crate) async fn generate(
         id: id.clone(),
         request,
         base_url: api.result_urls.base(&headers),
+        client: String::new(),
+        request_id: None,
     };
     let state = match api.engine.accept(job).await? {
         Accepted::Created => {
@@ -37,9 +39,9 @@ pub(crate) async fn generate(
         Accepted::Existing(job) => job.state,
         Accepted::Conflict => return Err(conflict(id.as_str())),
     };
-    let estimate = match state {
-        JobState::Queued | JobState::Running => api.pace.estimate(api.engine.waiting()),
-        JobState::Completed | JobState::Failed(_) => 0,
+    let estimate = match state.is_final() {
+        false => api.pace.estimate(api.engine.backlog().waiting),
+        true => 0,
     };
     let mut answer = json!({
         "job_id": id.as_str(),

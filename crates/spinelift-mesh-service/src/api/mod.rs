@@ -10,7 +10,7 @@ use crate::engine::JobEngine;
 use crate::error::ApiError;
 use crate::job::{Job, JobId};
 use crate::result_url::ResultUrls;
-use crate::storage::ResultStore;
+use crate::storage::Storage;
 use crate::worker::Pace;
 use axum::http::StatusCode;
 use serde_json::json;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub(crate) struct Api {
     pub(crate) engine: Arc<dyn JobEngine>,
-    pub(crate) results: ResultStore,
+    pub(crate) storage: Storage,
     pub(crate) outbound: Outbound,
     pub(crate) result_urls: ResultUrls,
     pub(crate) pace: Arc<Pace>,

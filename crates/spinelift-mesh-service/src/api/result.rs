@@ -14,18 +14,19 @@ pub(crate) async fn result(
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let job = api.job(&id).await?;
-    if job.state != JobState::Completed {
+    let (JobState::Completed, Some(object)) = (&job.state, &job.result) else {
         return Err(ApiError::new(
             StatusCode::CONFLICT,
             "JOB_NOT_COMPLETED",
             match job.state {
                 JobState::Failed(_) => "The job failed, so it has no result",
+                JobState::Cancelled => "The job was cancelled, so it has no result",
                 _ => "The job has no result yet",
             },
             json!({ "job_id": job.id.as_str(), "status": job.state.status() }),
         ));
-    }
-    match api.results.get(&job.id).await {
+    };
+    match api.storage.get_result(object).await {
         Ok(mesh) => Ok(([(CONTENT_TYPE, "application/json")], mesh).into_response()),
         Err(error) if error.is_missing() => Err(ApiError::new(
             StatusCode::GONE,

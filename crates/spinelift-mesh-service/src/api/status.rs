@@ -26,13 +26,13 @@ pub(crate) async fn status(
     if let Some(finished) = job.finished_at {
         answer["finished_at"] = finished.to_rfc3339_opts(SecondsFormat::Millis, true).into();
     }
-    match &job.state {
-        JobState::Queued | JobState::Running => {}
-        JobState::Completed => {
-            let base = api.result_urls.base(&headers);
-            answer["result_url"] = api.result_urls.under(&base, &job).into();
-        }
-        JobState::Failed(error) => answer["error"] = json!(error),
+    if job.state == JobState::Completed {
+        let base = api.result_urls.base(&headers);
+        answer["result_url"] = api.result_urls.under(&base, &job.id).into();
+        answer["cached"] = job.cached.into();
+    }
+    if let Some(error) = job.state.error() {
+        answer["error"] = json!(error);
     }
     Ok(Json(answer))
 }

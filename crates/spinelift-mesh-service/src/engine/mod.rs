@@ -1,9 +1,24 @@
 //! What a durable job queue must do; the engines that do it are the modules below.
 
+mod lanes;
+mod live;
+mod outbox;
+mod results;
 pub mod sqlite;
 
-use crate::job::{Job, JobError, JobId, JobRequest, Progress};
+pub use lanes::Lane;
+pub use live::Watch;
+pub use outbox::{
+    Attempt, Delivery, DeliveryId, DeliveryRecord, DeliveryState, Next, Outbox, Replayed,
+};
+pub use results::{ResultIndex, ResultKey, ResultObject, StoredResult};
+
+use crate::job::{Batch, Job, JobError, JobId, JobRequest, Progress};
+use crate::redacted::RedactedUrl;
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// A durable queue of jobs.
 ///
@@ -13,23 +28,33 @@ use async_trait::async_trait;
 ///   process cannot do so for ever.
 /// * A job that was running when its process died is handed out again, or fails once its attempts
 ///   are spent (at-least-once).
-/// * Only the latest attempt at a job can end it.
+/// * Only the latest attempt at a job can end it, and a job ends once.
+/// * With the end of a job that has a receiver, or of a batch, a delivery is in the [`Outbox`]:
+///   both are stored or neither is.
 ///
 /// An engine is told of progress often and may forget it in a crash; the rest it must not forget.
 #[async_trait]
-pub trait JobEngine: Send + Sync + 'static {
+pub trait JobEngine: Outbox + ResultIndex + Send + Sync + 'static {
     /// Stores a new job, or finds the one that has its id already.
     ///
     /// # Errors
     /// [`EngineError`]; nothing was accepted then.
     async fn accept(&self, job: NewJob) -> Result<Accepted, EngineError>;
 
+    /// Stores a new batch and all of its jobs, or finds the one that has its id already.
+    ///
+    /// # Errors
+    /// [`EngineError`]; nothing was accepted then.
+    async fn accept_batch(&self, batch: NewBatch) -> Result<AcceptedBatch, EngineError>;
+
     /// Waits for a job and begins an attempt at it; `None` after
-    /// [`stop_claiming`](Self::stop_claiming). The caller has room to run it at once.
+    /// [`stop_claiming`](Self::stop_claiming). The caller begins at once to load its image, and
+    /// drops the lane when that is done: so many jobs of one server are loading at most, and the
+    /// jobs of other servers do not wait for them.
     ///
     /// # Errors
     /// [`EngineError::Unavailable`]: the job stays queued, and the caller should wait a little.
-    async fn claim(&self) -> Result<Option<Claim>, EngineError>;
+    async fn claim(&self) -> Result<Option<(Claim, Lane)>, EngineError>;
 
     /// Takes note of progress. Returns at once: it is called from the computation itself.
     fn report(&self, claim: &Claim, progress: Progress);
@@ -47,14 +72,65 @@ pub trait JobEngine: Send + Sync + 'static {
     /// [`EngineError::Unavailable`]: the job counts as interrupted by a crash.
     async fn release(&self, claim: &Claim) -> Result<Fenced, EngineError>;
 
+    /// Ends a job that has not ended, wherever it is; who runs it sees [`Claim::stop`]. Of a
+    /// batch, all of its jobs. `None` if there is no such job.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`].
+    async fn cancel(&self, id: &JobId) -> Result<Option<Cancelled>, EngineError>;
+
+    /// Forgets a job that has ended, and its deliveries; of a batch, all of its jobs. `None` if
+    /// there is no such job.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`].
+    async fn delete(&self, id: &JobId) -> Result<Option<Deleted>, EngineError>;
+
+    /// Forgets some of the jobs that ended before a time, oldest first.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`].
+    async fn expire(&self, before: DateTime<Utc>) -> Result<Expired, EngineError>;
+
     /// The job of that name.
     ///
     /// # Errors
     /// [`EngineError::Unavailable`].
     async fn get(&self, id: &JobId) -> Result<Option<Job>, EngineError>;
 
-    /// How many jobs wait for a worker.
-    fn waiting(&self) -> usize;
+    /// The batch of that name.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`].
+    async fn batch(&self, id: &JobId) -> Result<Option<Batch>, EngineError>;
+
+    /// Jobs, newest first.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`].
+    async fn list(&self, filter: Filter) -> Result<Page, EngineError>;
+
+    /// All progress of the job's current attempt, with its number, while it runs.
+    fn progress(&self, id: &JobId) -> Option<(u32, Vec<Progress>)>;
+
+    /// Watches a job or batch. Whoever reads its state after this call, and again after each
+    /// change, misses nothing.
+    fn watch(&self, id: &JobId) -> Watch;
+
+    /// A secret of 32 random bytes, made the first time it is asked for and the same ever after.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`].
+    async fn secret(&self, name: &'static str) -> Result<[u8; 32], EngineError>;
+
+    /// Whether the store can be written and read.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`]: it cannot.
+    async fn check(&self) -> Result<(), EngineError>;
+
+    /// How many jobs wait for a worker, and since when the first of them.
+    fn backlog(&self) -> Backlog;
 
     /// Hands out no more jobs; accepting goes on.
     fn stop_claiming(&self);
@@ -72,6 +148,27 @@ pub struct NewJob {
     pub request: JobRequest,
     /// `http://host:port` under which the client reached us.
     pub base_url: String,
+    /// Who sends it; there is a bound on the unfinished jobs of each.
+    pub client: String,
+    /// The id of the request that brings it.
+    pub request_id: Option<String>,
+}
+
+/// A batch to be accepted.
+#[derive(Debug, Clone)]
+pub struct NewBatch {
+    /// Its name.
+    pub id: JobId,
+    /// Its jobs, with names of their own and without receivers.
+    pub jobs: Vec<(JobId, JobRequest)>,
+    /// Where its events are to be sent.
+    pub callback_url: Option<RedactedUrl>,
+    /// `http://host:port` under which the client reached us.
+    pub base_url: String,
+    /// Who sends it.
+    pub client: String,
+    /// The id of the request that brings it.
+    pub request_id: Option<String>,
 }
 
 /// What became of a job to be accepted.
@@ -85,18 +182,31 @@ pub enum Accepted {
     Conflict,
 }
 
-/// An attempt at a job, held by one worker.
+/// What became of a batch to be accepted.
 #[derive(Debug, Clone, PartialEq)]
+pub enum AcceptedBatch {
+    /// It is stored and will run.
+    Created,
+    /// The same batch is known under this id already: here it is.
+    Existing(Box<Batch>),
+    /// This id, the batch's or that of one of its jobs, is taken by something else.
+    Conflict(JobId),
+}
+
+/// An attempt at a job, held by one worker.
+#[derive(Debug, Clone)]
 pub struct Claim {
     /// The job; `attempts` is the number of this attempt, and what fences it.
     pub job: Job,
+    /// Cancelled when the attempt has become pointless: the job was cancelled.
+    pub stop: CancellationToken,
 }
 
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// The result is stored.
-    Completed,
+    Completed(StoredResult),
     /// There will be none.
     Failed {
         /// Why.
@@ -113,6 +223,78 @@ pub enum Fenced {
     Recorded,
     /// A later attempt exists, or the job has ended: nothing was changed.
     Superseded,
+    /// The [cached](StoredResult::Cached) result is gone: nothing was changed, and the result
+    /// must be made anew.
+    ResultGone,
+}
+
+/// What became of a job to be cancelled.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cancelled {
+    /// It is cancelled.
+    Now,
+    /// It had ended before.
+    AlreadyEnded,
+}
+
+/// What became of a job to be deleted.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Deleted {
+    /// It is gone. Nothing refers to these results any more: their files can be removed.
+    Gone(Vec<ResultObject>),
+    /// It has not ended.
+    Unfinished,
+}
+
+/// What [`JobEngine::expire`] did.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Expired {
+    /// How many jobs and batches are gone; not 0 means that there may be more.
+    pub gone: usize,
+    /// Results that nothing refers to any more.
+    pub unused: Vec<ResultObject>,
+}
+
+/// The jobs that wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many.
+    pub waiting: usize,
+    /// How long the first of them has been waiting.
+    pub oldest: Duration,
+}
+
+/// Which jobs to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only those that stand like this.
+    pub state: Option<StateFilter>,
+    /// Only those of this batch.
+    pub batch: Option<JobId>,
+    /// Only those after this place in the list.
+    pub after: Option<u64>,
+    /// Most of them.
+    pub limit: usize,
+}
+
+/// How a job stands, for a [`Filter`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum StateFilter {
+    Queued,
+    Running,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+/// Part of a list of jobs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// The jobs, newest first.
+    pub jobs: Vec<Job>,
+    /// The place after the last of them, if there are more.
+    pub next: Option<u64>,
 }
 
 /// Why an engine could not do what it was asked.
@@ -121,6 +303,14 @@ pub enum EngineError {
     /// Too many jobs wait.
     #[error("the queue is full: {limit} jobs are waiting")]
     QueueFull {
+        /// The bound.
+        limit: usize,
+    },
+    /// One client has too many unfinished jobs.
+    #[error("this client has {unfinished} unfinished jobs, and {limit} are allowed")]
+    ClientQuota {
+        /// How many it has.
+        unfinished: usize,
         /// The bound.
         limit: usize,
     },

@@ -103,6 +103,20 @@ pub(super) const SECONDS: Kind<Duration> = Kind {
     },
 };
 
+pub(super) const LONG_SECONDS: Kind<Duration> = Kind {
+    expected: "a number of seconds, more than 0 and at most 315360000 (ten years)",
+    parse: |text| {
+        let seconds: f64 = text.parse().ok()?;
+        (seconds > 0.0 && seconds <= 315_360_000.0).then(|| Duration::from_secs_f64(seconds))
+    },
+};
+
+pub(super) const BYTES: Kind<u64> = Kind {
+    expected: "a whole number of bytes, 0 or more",
+    // SQLite's integers are signed.
+    parse: |text| text.parse().ok().filter(|n| i64::try_from(*n).is_ok()),
+};
+
 pub(super) const PATH: Kind<PathBuf> = Kind {
     expected: "a path",
     parse: |text| Some(PathBuf::from(text)),

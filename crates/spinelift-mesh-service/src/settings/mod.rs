@@ -8,8 +8,8 @@ pub use source::{SettingsError, WrongSetting};
 
 use crate::address::AllowedHost;
 use kinds::{
-    API_PREFIX, COUNT, DIMENSION, FLAG, HOSTS, IP, JOBS, LOG_LEVEL, OPTIONAL_URL, PATH, PORT,
-    SECONDS, SIZE, STORAGE, TEXT, WORKERS,
+    API_PREFIX, BYTES, COUNT, DIMENSION, FLAG, HOSTS, IP, JOBS, LOG_LEVEL, LONG_SECONDS,
+    OPTIONAL_URL, PATH, PORT, SECONDS, SIZE, STORAGE, TEXT, WORKERS,
 };
 use source::{Reading, Variables};
 use std::fmt::Write;
@@ -93,11 +93,21 @@ settings! {
     "MAX_MESH_VERTICES" max_mesh_vertices: NonZeroUsize = COUNT("100000"),
         "Most vertices of a mesh.";
     "MAX_CONCURRENT_JOBS" max_concurrent_jobs: NonZeroUsize = WORKERS("10"),
-        "Jobs that run at a time, downloads included; computation is bounded by the number of cores besides.";
+        "Jobs that have their image and run at a time; computation is bounded by the number of cores besides.";
+    "MAX_CONCURRENT_DOWNLOADS" max_concurrent_downloads: NonZeroUsize = WORKERS("64"),
+        "Images that are loaded at a time; a slow server takes none of the room of running jobs.";
+    "MAX_DOWNLOADS_PER_HOST" max_downloads_per_host: NonZeroUsize = WORKERS("16"),
+        "Images that are loaded from one server at a time; jobs of other servers do not wait for it.";
     "JOB_TIMEOUT" job_timeout: Duration = SECONDS("600"),
         "Seconds that a job may run, the time it waits not counted.";
     "MAX_QUEUE_LENGTH" max_queue_length: NonZeroUsize = COUNT("100000"),
         "Jobs that may wait; a waiting one takes about 0.1 KB of memory and 1 KB of disk. Beyond it requests are answered with 503.";
+    "MAX_JOBS_PER_CLIENT" max_jobs_per_client: NonZeroUsize = COUNT("10000"),
+        "Jobs of one client that may be unfinished. Beyond it requests are answered with 429.";
+    "JOB_TTL" job_ttl: Duration = LONG_SECONDS("604800"),
+        "Seconds that a job and its result are kept after its end.";
+    "RESULT_CACHE_SIZE" result_cache_size: u64 = BYTES("1073741824"),
+        "Most bytes of results that are kept for later jobs with the same image and parameters; 0 keeps none.";
     "MAX_ATTEMPTS" max_attempts: NonZeroUsize = COUNT("3"),
         "How often a job is started if the process dies while it runs.";
     "DRAIN_TIMEOUT" drain_timeout: Duration = SECONDS("20"),

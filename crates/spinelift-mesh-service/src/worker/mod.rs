@@ -1,14 +1,19 @@
-//! Workers: they take jobs from the engine and run them, a bounded number at a time.
+//! Workers: they take jobs from the engine and run them. Many load images at a time, fewer compute.
 
 mod cpu;
+mod flight;
 mod pace;
+mod reporter;
 mod run;
+mod sweep;
 
 pub(crate) use cpu::CpuSlots;
+pub(crate) use flight::Flights;
 pub(crate) use pace::Pace;
 pub(crate) use run::Runner;
+pub(crate) use sweep::Sweeper;
 
-use crate::engine::{Claim, JobEngine};
+use crate::engine::{Claim, JobEngine, Lane};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -25,7 +30,7 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    /// Starts `count` workers, each of which runs one job at a time.
+    /// Starts `count` workers, each of which has one job at a time: as many images are loaded.
     pub(crate) fn start(count: usize, runner: &Arc<Runner>, engine: &Arc<dyn JobEngine>) -> Self {
         let abandon = watch::Sender::new(false);
         let mut tasks = JoinSet::new();
@@ -62,12 +67,12 @@ impl Workers {
 }
 
 /// Runs a job in a task of its own: a panic in it costs the job, not the worker.
-async fn run(runner: &Arc<Runner>, claim: Claim, mut abandon: watch::Receiver<bool>) {
+async fn run(runner: &Arc<Runner>, claim: Claim, lane: Lane, mut abandon: watch::Receiver<bool>) {
     // A set, because dropping it stops the task.
     let mut task = JoinSet::new();
     task.spawn({
         let (runner, claim, abandon) = (Arc::clone(runner), claim.clone(), abandon.clone());
-        async move { runner.run(&claim, abandon).await }
+        async move { runner.run(&claim, lane, abandon).await }
     });
     if let Some(Err(error)) = task.join_next().await
         && error.is_panic()
@@ -84,7 +89,7 @@ async fn run(runner: &Arc<Runner>, claim: Claim, mut abandon: watch::Receiver<bo
 async fn work(runner: Arc<Runner>, engine: Arc<dyn JobEngine>, abandon: watch::Receiver<bool>) {
     loop {
         match engine.claim().await {
-            Ok(Some(claim)) => run(&runner, claim, abandon.clone()).await,
+            Ok(Some((claim, lane))) => run(&runner, claim, lane, abandon.clone()).await,
             Ok(None) => return,
             Err(error) => {
                 tracing::error!(%error, "no job could be started");

@@ -1,87 +1,205 @@
 //! One job, from its image to its result.
 
-use super::cpu::{CpuSlots, StopFlag};
+use super::cpu::CpuSlots;
+use super::flight::{Flight, Flights};
 use super::pace::Pace;
-use crate::callback::{CallbackLine, Callbacks, Final};
-use crate::engine::{Claim, Fenced, JobEngine, Outcome};
-use crate::job::{JobError, Progress};
-use crate::result_url::ResultUrls;
+use super::reporter::{Reporter, Watch};
+use crate::callback::Callbacks;
+use crate::engine::{
+    Claim, Fenced, JobEngine, Lane, Outcome, ResultKey, ResultObject, StoredResult,
+};
+use crate::job::{Job, JobError, Source};
 use crate::source::Sources;
-use crate::storage::ResultStore;
+use crate::storage::Storage;
 use axum::body::Bytes;
-use parking_lot::Mutex;
 use serde_json::json;
-use spinelift_mesh::{Limits, Observer, Step};
-use std::ops::ControlFlow;
+use sha2::{Digest, Sha256};
+use spinelift_mesh::{Limits, Step};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tracing::Instrument;
 
-/// Tries at storing a result, and the pause between them.
-const STORE_TRIES: u32 = 3;
-const STORE_PAUSE: Duration = Duration::from_millis(500);
-
-/// Pause between tries at recording the end of a job.
-const FINISH_PAUSE: Duration = Duration::from_secs(1);
+/// Pause between tries at storing a result, or at recording the end of a job: as long as the
+/// store is unavailable the job has not ended.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// All that running a job takes.
 pub(crate) struct Runner {
     pub(crate) engine: Arc<dyn JobEngine>,
     pub(crate) sources: Sources,
-    pub(crate) results: ResultStore,
+    pub(crate) storage: Storage,
     pub(crate) callbacks: Callbacks,
-    pub(crate) result_urls: ResultUrls,
     pub(crate) cpu: CpuSlots,
+    /// Room for jobs that have their image.
+    pub(crate) slots: Semaphore,
+    pub(crate) flights: Flights,
     pub(crate) limits: Limits,
     pub(crate) timeout: Duration,
     pub(crate) pace: Arc<Pace>,
+    /// Whether results of other jobs may be used.
+    pub(crate) caches: bool,
+}
+
+/// An image with the SHA-256 of its bytes.
+struct Image {
+    bytes: Bytes,
+    digest: [u8; 32],
+}
+
+/// A result, and the right to make it, which ends when it is recorded.
+struct Made {
+    result: StoredResult,
+    _flight: Flight,
 }
 
 impl Runner {
-    /// Runs a job to its end, or gives it back as soon as `abandon` says so.
-    pub(crate) async fn run(&self, claim: &Claim, mut abandon: watch::Receiver<bool>) {
-        let span = tracing::info_span!("job", job_id = %claim.job.id, attempt = claim.job.attempts);
-        let work = self.to_the_end(claim);
+    /// Runs a job to its end, gives it back as soon as `abandon` says so, or drops it when it is
+    /// cancelled.
+    pub(crate) async fn run(&self, claim: &Claim, lane: Lane, mut abandon: watch::Receiver<bool>) {
+        let job = &claim.job;
+        let span = tracing::info_span!(
+            "job",
+            job_id = %job.id,
+            attempt = job.attempts,
+            request_id = job.request_id,
+        );
         let abandoned = async {
             // An error means that the workers are gone: the same thing.
             let _ = abandon.wait_for(|abandoned| *abandoned).await;
         };
         tokio::select! {
-            () = work.instrument(span) => {}
+            () = self.to_the_end(claim, lane).instrument(span) => self.tidy(job).await,
+            () = claim.stop.cancelled() => {
+                tracing::info!(job_id = %job.id, "job cancelled while it ran");
+                self.tidy(job).await;
+            }
             () = abandoned => self.give_back(claim).await,
         }
     }
 
     /// Ends a job whose run panicked outside of the mesh library.
     pub(crate) async fn end_after_panic(&self, claim: &Claim) {
-        let reporter = Reporter::new(self, claim);
         let error = Err(JobError::internal());
-        self.end(claim, &reporter, error, Duration::ZERO).await;
+        self.end(claim, error, 0, Duration::ZERO).await;
+        self.tidy(&claim.job).await;
     }
 
-    async fn to_the_end(&self, claim: &Claim) {
+    async fn to_the_end(&self, claim: &Claim, lane: Lane) {
         let began = Instant::now();
-        let reporter = Arc::new(Reporter::new(self, claim));
-        let result = match tokio::time::timeout(self.timeout, self.mesh(claim, &reporter)).await {
-            Ok(result) => result,
-            Err(_) => Err(timed_out(self.timeout)),
+        let reporter = Arc::new(Reporter::new(&self.engine, &self.callbacks, claim));
+        let (mut lane, mut reuse) = (Some(lane), self.caches);
+        loop {
+            let make = self.make(claim, lane.take(), &reporter, reuse);
+            let made = match tokio::time::timeout(self.timeout, make).await {
+                Ok(made) => made,
+                Err(_) => Err(timed_out(self.timeout)),
+            };
+            let percent = reporter.last().percent;
+            match self.end(claim, made, percent, began.elapsed()).await {
+                // Removed between the lookup and the record: rare, and made anew.
+                Fenced::ResultGone if reuse => reuse = false,
+                _ => return,
+            }
+        }
+    }
+
+    /// The result, from the cache or made and stored.
+    async fn make(
+        &self,
+        claim: &Claim,
+        lane: Option<Lane>,
+        reporter: &Arc<Reporter>,
+        reuse: bool,
+    ) -> Result<Made, JobError> {
+        // To the client the download is part of the first step, so that begins here.
+        reporter.step(Step::LoadImage);
+        let image = self.image(&claim.job).await?;
+        drop(lane);
+        let key = ResultKey::new(&image.digest, &claim.job.request.parameters);
+        let flight = self.flights.enter(&key).await;
+        let cached = match reuse {
+            true => self.cached(&key).await,
+            false => None,
         };
-        let result = match result {
-            Ok(bytes) => self.store(claim, bytes).await,
-            Err(error) => Err(error),
+        let result = match cached {
+            Some(object) => StoredResult::Cached(object),
+            None => {
+                self.compute_and_store(claim, image.bytes, key, reporter)
+                    .await?
+            }
         };
-        self.pace.record(began.elapsed());
-        self.end(claim, &reporter, result, began.elapsed()).await;
+        Ok(Made {
+            result,
+            _flight: flight,
+        })
+    }
+
+    async fn image(&self, job: &Job) -> Result<Image, JobError> {
+        let bytes = match &job.request.source {
+            Source::Url(url) => Bytes::from(self.sources.load(url).await?),
+            Source::Upload { digest } => {
+                self.storage
+                    .get_upload(&job.id, digest)
+                    .await
+                    .map_err(|error| {
+                        tracing::error!(%error, "an uploaded image cannot be read");
+                        JobError::new("IMAGE_LOAD_FAILED", "The uploaded image is gone", json!({}))
+                    })?
+            }
+        };
+        let digest = Sha256::digest(&bytes).into();
+        Ok(Image { bytes, digest })
+    }
+
+    /// The cached result, if it is there and its object too.
+    async fn cached(&self, key: &ResultKey) -> Option<ResultObject> {
+        let object = match self.engine.cached(key).await {
+            Ok(found) => found?,
+            Err(error) => {
+                tracing::warn!(%error, "the result cache cannot be read");
+                return None;
+            }
+        };
+        match self.storage.has_result(&object).await {
+            Ok(true) => return Some(object),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(%error, "a cached result cannot be read");
+                return None;
+            }
+        }
+        tracing::warn!(%object, "a cached result has vanished from the storage");
+        if let Err(error) = self.engine.forget(&object).await {
+            tracing::warn!(%error, "the result cache cannot be written");
+        }
+        None
+    }
+
+    async fn compute_and_store(
+        &self,
+        claim: &Claim,
+        image: Bytes,
+        key: ResultKey,
+        reporter: &Arc<Reporter>,
+    ) -> Result<StoredResult, JobError> {
+        // The semaphore is never closed.
+        let _slot = self.slots.acquire().await.ok();
+        let result = self.compute(claim, image, reporter).await?;
+        let object = ResultObject::new(&key);
+        let bytes = result.len() as u64;
+        self.store(&object, result).await;
+        Ok(StoredResult::New { key, object, bytes })
     }
 
     /// The result JSON.
-    async fn mesh(&self, claim: &Claim, reporter: &Arc<Reporter>) -> Result<Bytes, JobError> {
-        let request = &claim.job.request;
-        // To the client the download is part of the first step, so that begins here.
-        reporter.step(Step::LoadImage);
-        let image = self.sources.load(&request.image_url).await?;
-        let (parameters, limits) = (request.parameters, self.limits);
+    async fn compute(
+        &self,
+        claim: &Claim,
+        image: Bytes,
+        reporter: &Arc<Reporter>,
+    ) -> Result<Bytes, JobError> {
+        let (parameters, limits) = (claim.job.request.parameters, self.limits);
         let reporter = Arc::clone(reporter);
         let computed = self.cpu.run(move |stop| {
             let mut watch = Watch { reporter, stop };
@@ -97,63 +215,56 @@ impl Runner {
         }
     }
 
-    async fn store(&self, claim: &Claim, result: Bytes) -> Result<(), JobError> {
-        for tried in 1.. {
-            match self.results.put(&claim.job.id, result.clone()).await {
-                Ok(()) => break,
-                Err(error) if tried < STORE_TRIES => {
-                    tracing::warn!(%error, tried, "the result could not be stored, trying again");
-                    tokio::time::sleep(STORE_PAUSE).await;
-                }
-                Err(error) => {
-                    tracing::error!(%error, "the result could not be stored");
-                    return Err(JobError::new(
-                        "RESULT_STORE_FAILED",
-                        "The mesh was made, but could not be stored",
-                        json!({ "tries": tried }),
-                    ));
-                }
-            }
+    /// Stores a result, as soon as that is possible.
+    async fn store(&self, object: &ResultObject, result: Bytes) {
+        while let Err(error) = self.storage.put_result(object, result.clone()).await {
+            tracing::error!(%error, "a result could not be stored, trying again");
+            tokio::time::sleep(STORE_PAUSE).await;
         }
-        Ok(())
     }
 
-    /// Records the end, and tells of it only then.
+    /// Records the end.
     async fn end(
         &self,
         claim: &Claim,
-        reporter: &Reporter,
-        result: Result<(), JobError>,
+        made: Result<Made, JobError>,
+        percent: u8,
         took: Duration,
-    ) {
-        let last = reporter.last();
-        let outcome = match &result {
-            Ok(()) => Outcome::Completed,
+    ) -> Fenced {
+        let outcome = match &made {
+            Ok(made) => Outcome::Completed(made.result.clone()),
             Err(error) => Outcome::Failed {
                 error: error.clone(),
-                percent: last.percent,
+                percent,
             },
         };
-        if self.record(claim, outcome).await == Fenced::Superseded {
-            tracing::warn!("the job was ended by another attempt; this one counts for nothing");
-            return;
-        }
+        let fenced = self.record(claim, outcome).await;
         let milliseconds = took.as_millis() as u64;
-        match result {
-            Ok(()) => {
-                tracing::info!(milliseconds, "job completed");
-                let result_url = self.result_urls.of(&claim.job);
-                reporter.end(&Step::Finalize.into(), Final::Completed { result_url });
+        match (fenced, &made) {
+            (Fenced::Recorded, Ok(made)) => {
+                let cached = matches!(made.result, StoredResult::Cached(_));
+                self.pace.record(took);
+                tracing::info!(milliseconds, cached, "job completed");
             }
-            Err(error) => {
+            (Fenced::Recorded, Err(error)) => {
+                self.pace.record(took);
                 tracing::info!(milliseconds, code = %error.code, reason = error.message, "job failed");
-                let progress = Progress {
-                    percent: last.percent,
-                    message: error.message.clone().into(),
-                };
-                reporter.end(&progress, Final::Failed { error });
             }
+            (Fenced::Superseded, made) => {
+                tracing::warn!("the job was ended otherwise; this attempt counts for nothing");
+                if let Ok(Made {
+                    result: StoredResult::New { object, .. },
+                    ..
+                }) = made
+                {
+                    self.storage
+                        .remove_results(std::slice::from_ref(object))
+                        .await;
+                }
+            }
+            (Fenced::ResultGone, _) => {}
         }
+        fenced
     }
 
     /// As long as the store is unavailable the job has not ended: to give up would be to run it
@@ -164,7 +275,7 @@ impl Runner {
                 Ok(fenced) => return fenced,
                 Err(error) => {
                     tracing::error!(%error, "the end of a job could not be recorded, trying again");
-                    tokio::time::sleep(FINISH_PAUSE).await;
+                    tokio::time::sleep(STORE_PAUSE).await;
                 }
             }
         }
@@ -177,6 +288,13 @@ impl Runner {
             Err(error) => tracing::warn!(%job_id, %error, "job interrupted by the shutdown"),
         }
     }
+
+    /// Removes what only the running job needed.
+    async fn tidy(&self, job: &Job) {
+        if let Source::Upload { digest } = &job.request.source {
+            self.storage.remove_upload(&job.id, digest).await;
+        }
+    }
 }
 
 fn timed_out(limit: Duration) -> JobError {
@@ -186,77 +304,4 @@ fn timed_out(limit: Duration) -> JobError {
         format!("The job did not end within {seconds} s"),
         json!({ "job_timeout": seconds }),
     )
-}
-
-/// Passes the progress of an attempt on, to the engine and to the job's receiver.
-struct Reporter {
-    engine: Arc<dyn JobEngine>,
-    claim: Claim,
-    state: Mutex<State>,
-}
-
-struct State {
-    last: Progress,
-    /// Gone once the job has ended.
-    line: Option<CallbackLine>,
-}
-
-impl Reporter {
-    fn new(runner: &Runner, claim: &Claim) -> Self {
-        Self {
-            engine: Arc::clone(&runner.engine),
-            claim: claim.clone(),
-            state: Mutex::new(State {
-                last: Progress::STARTED,
-                line: Some(runner.callbacks.open(&claim.job)),
-            }),
-        }
-    }
-
-    /// A step begins. The last one is not passed on: to the client the job is complete when its
-    /// result is stored, and [`end`](Self::end) says so.
-    fn step(&self, step: Step) {
-        let progress = Progress::from(step);
-        let mut state = self.state.lock();
-        if step == Step::Finalize || progress.percent <= state.last.percent {
-            return;
-        }
-        self.engine.report(&self.claim, progress.clone());
-        if let Some(line) = &state.line {
-            line.progress(&progress);
-        }
-        state.last = progress;
-    }
-
-    fn last(&self) -> Progress {
-        self.state.lock().last.clone()
-    }
-
-    fn end(&self, progress: &Progress, end: Final) {
-        if let Some(line) = self.state.lock().line.take() {
-            line.end(progress, end);
-        }
-    }
-}
-
-/// Watches the computation for a [`Reporter`], and stops it when nobody waits any more.
-struct Watch {
-    reporter: Arc<Reporter>,
-    stop: StopFlag,
-}
-
-impl Observer for Watch {
-    fn step(&mut self, step: Step) -> ControlFlow<()> {
-        self.poll()?;
-        self.reporter.step(step);
-        ControlFlow::Continue(())
-    }
-
-    fn poll(&mut self) -> ControlFlow<()> {
-        if self.stop.is_raised() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    }
 }

@@ -107,7 +107,8 @@ async fn a_job_goes_from_request_to_result() {
 #[tokio::test]
 async fn a_job_that_waits_or_runs_is_processing_and_has_no_result() {
     let origin = Origin::start().await;
-    let service = TestService::start_with(|s| s.max_concurrent_jobs = 1.try_into().unwrap()).await;
+    let service =
+        TestService::start_with(|s| s.max_concurrent_downloads = 1.try_into().unwrap()).await;
     service.accept("first", &origin.url("/gated.png")).await;
     service.running("first").await;
     service.accept("second", &origin.url("/disc.png")).await;

@@ -169,7 +169,7 @@ async fn redirects_are_followed_but_not_for_ever() {
 async fn a_full_queue_is_said_to_be_full() {
     let origin = Origin::start().await;
     let service = TestService::start_with(|s| {
-        s.max_concurrent_jobs = 1.try_into().unwrap();
+        s.max_concurrent_downloads = 1.try_into().unwrap();
         s.max_queue_length = 1.try_into().unwrap();
     })
     .await;
@@ -189,6 +189,80 @@ async fn a_full_queue_is_said_to_be_full() {
     service.ended("waits").await;
     service.accept("late", &gated).await;
     assert_eq!(service.ended("late").await["status"], "completed");
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_holds_up_no_jobs_of_others() {
+    let service = TestService::start_with(|s| {
+        s.max_concurrent_downloads = 4.try_into().unwrap();
+        s.max_downloads_per_host = 2.try_into().unwrap();
+    })
+    .await;
+    let (hanging, working) = (Origin::start().await, Origin::start().await);
+    for number in 0..20 {
+        service
+            .accept(&format!("hangs-{number}"), &hanging.url("/hang.png"))
+            .await;
+    }
+    service.accept("works", &working.url("/disc.png")).await;
+    assert_eq!(service.ended("works").await["status"], "completed");
+    assert!(hanging.hits("/hang.png") <= 2);
+}
+
+#[tokio::test]
+async fn a_repeat_of_image_and_parameters_is_answered_from_the_cache() {
+    let origin = Origin::start().await;
+    let service = TestService::start().await;
+    service.accept("first", &origin.url("/disc.png")).await;
+    assert_eq!(service.ended("first").await["cached"], false);
+    let directory = service.stop().await;
+    let service = TestService::start_in(directory, |_| {}).await;
+    // The same image under another name.
+    service.accept("second", &origin.url("/to/disc")).await;
+    assert_eq!(service.ended("second").await["cached"], true);
+    let [first, second] = [
+        service.result("first").await,
+        service.result("second").await,
+    ];
+    assert_eq!(first.status, 200);
+    assert_eq!(first.body, second.body);
+    let other = json!({
+        "image_url": origin.url("/disc.png"), "job_id": "other",
+        "parameters": { "detail_factor": 0.02 },
+    });
+    service.generate(&other).await;
+    assert_eq!(service.ended("other").await["cached"], false);
+}
+
+#[tokio::test]
+async fn a_cached_result_that_has_vanished_is_made_anew() {
+    let (service, origin) = (TestService::start().await, Origin::start().await);
+    service.accept("first", &origin.url("/disc.png")).await;
+    service.ended("first").await;
+    std::fs::remove_dir_all(service.directory().join("storage/results")).unwrap();
+    service.accept("second", &origin.url("/disc.png")).await;
+    assert_eq!(service.ended("second").await["cached"], false);
+    assert_eq!(service.result("second").await.status, 200);
+    service.accept("third", &origin.url("/disc.png")).await;
+    assert_eq!(service.ended("third").await["cached"], true);
+}
+
+#[tokio::test]
+async fn what_many_want_at_once_is_computed_once() {
+    let (service, origin) = (TestService::start().await, Origin::start().await);
+    for number in 0..100 {
+        service
+            .accept(&format!("j{number}"), &origin.url("/gated.png"))
+            .await;
+    }
+    origin.open_gate();
+    let mut computed = 0;
+    for number in 0..100 {
+        let ended = service.ended(&format!("j{number}")).await;
+        assert_eq!(ended["status"], "completed");
+        computed += usize::from(ended["cached"] == false);
+    }
+    assert_eq!(computed, 1);
 }
 
 #[tokio::test]

@@ -8,7 +8,6 @@ mod callbacks;
 mod connections;
 mod documents;
 mod engine;
-mod file;
 mod harness;
 mod idempotency;
 mod jobs;

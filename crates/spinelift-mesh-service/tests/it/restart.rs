@@ -4,7 +4,7 @@ use crate::harness::{Origin, TestService, settings};
 use serde_json::json;
 use spinelift_mesh_service::engine::sqlite::{Bounds, SqliteEngine};
 use spinelift_mesh_service::engine::{JobEngine, NewJob};
-use spinelift_mesh_service::job::{JobId, JobRequest};
+use spinelift_mesh_service::job::{JobId, JobRequest, Source};
 use spinelift_mesh_service::{RedactedUrl, Service};
 use std::path::Path;
 use std::sync::Arc;
@@ -15,22 +15,27 @@ use tempfile::TempDir;
 async fn die_running(directory: &Path, id: &str, origin: &Origin, times: u32) {
     for _ in 0..times {
         let bounds = Bounds {
+            jobs_per_client: 1000,
+            lanes: 16,
+            delivery_lanes: 16,
             queue_length: 10,
             attempts: 100,
         };
         let opened = SqliteEngine::open(&directory.join("jobs.db"), bounds).unwrap();
         let url = |path| RedactedUrl::new(origin.url(path).parse().unwrap());
         let job = NewJob {
+            client: String::new(),
+            request_id: None,
             id: JobId::parse(id).unwrap(),
             request: JobRequest {
-                image_url: url("/disc.png"),
+                source: Source::Url(url("/disc.png")),
                 parameters: spinelift_mesh::MeshParameters::default(),
                 callback_url: Some(url("/callback")),
             },
             base_url: "http://127.0.0.1:1".into(),
         };
         opened.engine.accept(job).await.unwrap();
-        opened.engine.claim().await.unwrap().unwrap();
+        let _claimed = opened.engine.claim().await.unwrap().unwrap();
     }
 }
 
@@ -80,7 +85,7 @@ async fn a_shutdown_gives_unfinished_jobs_to_the_next_start() {
     let origin = Origin::start().await;
     let brief = |s: &mut spinelift_mesh_service::Settings| {
         s.drain_timeout = Duration::from_millis(50);
-        s.max_concurrent_jobs = 1.try_into().unwrap();
+        s.max_concurrent_downloads = 1.try_into().unwrap();
     };
     let service = TestService::start_with(brief).await;
     service.accept("runs", &origin.url("/gated.png")).await;

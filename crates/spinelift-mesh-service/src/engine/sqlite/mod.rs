@@ -2,30 +2,41 @@
 //!
 //! * All writing happens on one thread, which commits what has gathered in one transaction and
 //!   one fsync (`writer`). Reading has its own connection and thread (`reader`).
-//! * The queue of waiting jobs is in memory and fed after each commit (`queue`), so nothing
-//!   polls; it is rebuilt from the file at start ([`open`](SqliteEngine::open)).
+//! * The queue of waiting jobs, the deliveries that are due and the counts of each client are in
+//!   memory and follow each commit (`memory`), so nothing polls; they are rebuilt from the file
+//!   at start ([`open`](SqliteEngine::open)).
 //! * Progress is kept in memory only.
 
-mod commands;
+mod accept;
+mod attempt;
+mod deliveries;
+mod ending;
+mod listing;
 mod lock;
-mod queue;
+mod memory;
 mod reader;
+mod removal;
+mod results;
 mod rows;
-mod running;
 mod schema;
 mod writer;
 
 pub use schema::OpenError;
 
-use super::{Accepted, Claim, EngineError, Fenced, JobEngine, NewJob, Outcome};
-use crate::job::{Job, JobId, JobState, Progress};
+use super::live::{Live, Watch};
+use super::{
+    Accepted, AcceptedBatch, Attempt, Backlog, Cancelled, Claim, Deleted, Delivery, DeliveryId,
+    DeliveryRecord, EngineError, Expired, Fenced, Filter, JobEngine, Lane, NewBatch, NewJob, Next,
+    Outbox, Outcome, Page, Replayed, ResultIndex, ResultKey, ResultObject,
+};
+use crate::job::{Batch, Job, JobId, JobState, Progress};
 use async_trait::async_trait;
-use commands::{Accept, Ending, Finish, Start};
-use queue::Queue;
+use chrono::{DateTime, Utc};
+use memory::{Clients, Memory, Outgoing, Queue};
 use reader::Reader;
-use running::Running;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use writer::Writer;
 
 /// The bounds of an engine.
@@ -33,6 +44,12 @@ use writer::Writer;
 pub struct Bounds {
     /// Most jobs that may wait.
     pub queue_length: usize,
+    /// Most unfinished jobs of one client.
+    pub jobs_per_client: usize,
+    /// Most jobs that load from one server at a time.
+    pub lanes: usize,
+    /// Most deliveries that are made to one receiver at a time.
+    pub delivery_lanes: usize,
     /// Most attempts at one job.
     pub attempts: u32,
 }
@@ -42,8 +59,7 @@ pub struct SqliteEngine {
     // Dropped in this order: the writer closes the file last.
     reader: Reader,
     writer: Writer,
-    queue: Arc<Queue>,
-    running: Arc<Running>,
+    memory: Arc<Memory>,
 }
 
 /// An engine that was opened, and what it found.
@@ -53,7 +69,7 @@ pub struct Opened {
     /// Jobs that wait again because the last process ended before they did.
     pub resumed: usize,
     /// Jobs that failed now because that has happened too often.
-    pub exhausted: Vec<Job>,
+    pub exhausted: usize,
 }
 
 impl SqliteEngine {
@@ -70,13 +86,21 @@ impl SqliteEngine {
             .map_err(|source| OpenError::of(path, source))?;
         let reading = schema::open_for_reading(path)?;
 
-        let queue = Arc::new(Queue::new(bounds.queue_length, recovered.waiting));
+        let memory = Arc::new(Memory {
+            queue: Queue::new(bounds.queue_length, bounds.lanes, recovered.waiting),
+            clients: Clients::new(recovered.clients, bounds.jobs_per_client),
+            outgoing: Outgoing::new(bounds.delivery_lanes),
+            live: Live::default(),
+        });
+        for (delivery, wait) in recovered.deliveries {
+            // The clock may have been set back since the time was noted.
+            memory.outgoing.push(delivery, wait.min(LONGEST_WAIT));
+        }
         let thread = |source| OpenError::Thread { source };
         let engine = SqliteEngine {
-            writer: Writer::spawn(connection, lock, Arc::clone(&queue)).map_err(thread)?,
+            writer: Writer::spawn(connection, lock, Arc::clone(&memory)).map_err(thread)?,
             reader: Reader::spawn(reading).map_err(thread)?,
-            queue,
-            running: Arc::new(Running::default()),
+            memory,
         };
         Ok(Opened {
             engine,
@@ -84,18 +108,10 @@ impl SqliteEngine {
             exhausted: recovered.exhausted,
         })
     }
-
-    async fn end(&self, claim: &Claim, ending: Ending) -> Result<Fenced, EngineError> {
-        let id = claim.job.id.clone();
-        let attempt = claim.job.attempts;
-        let fenced = self
-            .writer
-            .submit(|reply| Finish::new(id, attempt, ending, reply))
-            .await?;
-        self.running.end(claim);
-        Ok(fenced)
-    }
 }
+
+/// No delivery waits longer for its next attempt.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The path by which a file is locked and opened. One file under two names would get two locks,
 /// and each of its jobs two workers; and to SQLite `:memory:` and `file:…` are no files, but
@@ -112,36 +128,30 @@ fn own_name(path: &Path) -> PathBuf {
 #[async_trait]
 impl JobEngine for SqliteEngine {
     async fn accept(&self, job: NewJob) -> Result<Accepted, EngineError> {
-        let accepted = self.writer.submit(|reply| Accept::new(job, reply)).await?;
-        Ok(match accepted {
+        Ok(match accept::job(&self.writer, job).await? {
             Accepted::Existing(mut job) => {
-                self.running.overlay(&mut job);
+                self.memory.live.overlay(&mut job);
                 Accepted::Existing(job)
             }
             other => other,
         })
     }
 
-    async fn claim(&self) -> Result<Option<Claim>, EngineError> {
+    async fn accept_batch(&self, batch: NewBatch) -> Result<AcceptedBatch, EngineError> {
+        accept::batch(&self.writer, batch).await
+    }
+
+    async fn claim(&self) -> Result<Option<(Claim, Lane)>, EngineError> {
         loop {
-            let Some(id) = self.queue.pop().await else {
+            let Some((waiting, lane)) = self.memory.queue.pop().await else {
                 return Ok(None);
             };
-            let started = self
-                .writer
-                .submit(|reply| Start::new(id.clone(), reply))
-                .await;
-            match started {
-                Ok(Some(job)) => {
-                    let claim = Claim { job: *job };
-                    self.running.begin(&claim);
-                    return Ok(Some(claim));
-                }
-                Ok(None) => {
-                    tracing::warn!(job_id = %id, "a queued job was gone when its turn came")
-                }
+            match attempt::start(&self.writer, waiting.id.clone()).await {
+                Ok(Some(job)) => return Ok(Some((self.memory.live.begin(job), lane))),
+                // It was cancelled between the queue and here.
+                Ok(None) => {}
                 Err(error) => {
-                    self.queue.put_back(id);
+                    self.memory.queue.put_back(waiting);
                     return Err(error);
                 }
             }
@@ -149,22 +159,39 @@ impl JobEngine for SqliteEngine {
     }
 
     fn report(&self, claim: &Claim, progress: Progress) {
-        self.running.report(claim, progress);
+        self.memory.live.report(claim, progress);
     }
 
     async fn finish(&self, claim: &Claim, outcome: Outcome) -> Result<Fenced, EngineError> {
-        self.end(claim, Ending::Outcome(outcome)).await
+        attempt::finish(&self.writer, claim, outcome).await
     }
 
     async fn release(&self, claim: &Claim) -> Result<Fenced, EngineError> {
-        self.end(claim, Ending::Released).await
+        attempt::release(&self.writer, claim).await
+    }
+
+    async fn cancel(&self, id: &JobId) -> Result<Option<Cancelled>, EngineError> {
+        let percent = self.memory.live.latest(id).map_or(0, |made| made.percent);
+        removal::cancel(&self.writer, id.clone(), percent).await
+    }
+
+    async fn delete(&self, id: &JobId) -> Result<Option<Deleted>, EngineError> {
+        removal::delete(&self.writer, id.clone()).await
+    }
+
+    async fn expire(&self, before: DateTime<Utc>) -> Result<Expired, EngineError> {
+        removal::expire(&self.writer, before).await
     }
 
     async fn get(&self, id: &JobId) -> Result<Option<Job>, EngineError> {
         // The progress is looked up before the row: the other way round, a job that ends in
         // between would be seen running without progress, after it had been seen with some.
-        let progress = self.running.progress(id);
-        let mut job = self.reader.get(id.clone()).await?;
+        let progress = self.memory.live.latest(id);
+        let wanted = id.clone();
+        let read = self
+            .reader
+            .read(move |rows| rows::find(rows, wanted.as_str()));
+        let mut job = read.await?;
         if let (Some(job), Some(progress)) = (&mut job, progress)
             && job.state == JobState::Running
         {
@@ -173,18 +200,140 @@ impl JobEngine for SqliteEngine {
         Ok(job)
     }
 
-    fn waiting(&self) -> usize {
-        self.queue.len()
+    async fn batch(&self, id: &JobId) -> Result<Option<Batch>, EngineError> {
+        let id = id.clone();
+        let read = self
+            .reader
+            .read(move |rows| rows::find_batch(rows, id.as_str()));
+        read.await
+    }
+
+    async fn list(&self, filter: Filter) -> Result<Page, EngineError> {
+        let read = self.reader.read(move |rows| listing::page(rows, &filter));
+        let mut page = read.await?;
+        for job in &mut page.jobs {
+            self.memory.live.overlay(job);
+        }
+        Ok(page)
+    }
+
+    fn progress(&self, id: &JobId) -> Option<(u32, Vec<Progress>)> {
+        self.memory.live.progress(id)
+    }
+
+    fn watch(&self, id: &JobId) -> Watch {
+        self.memory.live.watch(id)
+    }
+
+    async fn secret(&self, name: &'static str) -> Result<[u8; 32], EngineError> {
+        let fresh = schema::random().map_err(|reason| EngineError::Unavailable { reason })?;
+        let write = self
+            .writer
+            .write(move |rows, _| schema::secret(rows, name, fresh), |_, _| {});
+        write.await
+    }
+
+    async fn check(&self) -> Result<(), EngineError> {
+        let write = self.writer.write(|rows, _| schema::touch(rows), |(), _| {});
+        write.await?;
+        self.reader.read(schema::touched).await
+    }
+
+    fn backlog(&self) -> Backlog {
+        self.memory.queue.backlog()
     }
 
     fn stop_claiming(&self) {
-        self.queue.close();
+        self.memory.queue.close();
     }
 
     async fn close(&self) {
-        self.queue.close();
+        self.stop_claiming();
+        self.memory.outgoing.close();
         self.reader.close().await;
         self.writer.close().await;
+    }
+}
+
+#[async_trait]
+impl Outbox for SqliteEngine {
+    async fn due(&self) -> Result<Option<(Delivery, Lane)>, EngineError> {
+        loop {
+            let Some((due, lane)) = self.memory.outgoing.pop().await else {
+                return Ok(None);
+            };
+            let wanted = due.id.clone();
+            let read = self
+                .reader
+                .read(move |rows| deliveries::find(rows, wanted.as_str()));
+            match read.await {
+                Ok(Some(delivery)) => return Ok(Some((delivery, lane))),
+                // It was made or deleted meanwhile.
+                Ok(None) => {}
+                Err(EngineError::Damaged { reason }) => {
+                    tracing::error!(delivery = %due.id, reason, "a delivery cannot be read");
+                }
+                Err(error) => {
+                    self.memory.outgoing.push(due, Duration::from_secs(1));
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    async fn attempted(
+        &self,
+        delivery: &Delivery,
+        attempt: Attempt,
+        next: Next,
+    ) -> Result<(), EngineError> {
+        deliveries::attempted(&self.writer, delivery, attempt, next).await
+    }
+
+    async fn deliveries(&self, of: &JobId) -> Result<Vec<DeliveryRecord>, EngineError> {
+        let of = of.clone();
+        let read = self
+            .reader
+            .read(move |rows| deliveries::list(rows, of.as_str()));
+        read.await
+    }
+
+    async fn replay(&self, of: &JobId, id: &DeliveryId) -> Result<Replayed, EngineError> {
+        deliveries::replay(&self.writer, of.clone(), id.clone()).await
+    }
+
+    fn finish_due(&self) {
+        self.memory.outgoing.finish();
+    }
+
+    fn undelivered(&self) -> usize {
+        self.memory.outgoing.len()
+    }
+}
+
+#[async_trait]
+impl ResultIndex for SqliteEngine {
+    async fn cached(&self, key: &ResultKey) -> Result<Option<ResultObject>, EngineError> {
+        let key = key.clone();
+        let read = self
+            .reader
+            .read(move |rows| results::find(rows, key.as_str()));
+        read.await
+    }
+
+    async fn shrink_cache(&self, bytes: u64) -> Result<Vec<ResultObject>, EngineError> {
+        results::shrink(&self.writer, bytes).await
+    }
+
+    async fn forget(&self, object: &ResultObject) -> Result<(), EngineError> {
+        results::forget(&self.writer, object.clone()).await
+    }
+
+    async fn unused(&self, objects: Vec<ResultObject>) -> Result<Vec<ResultObject>, EngineError> {
+        let read = self
+            .reader
+            .read(move |rows| results::unknown(rows, objects));
+        read.await
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::rows;
 use crate::engine::EngineError;
-use crate::job::{Job, JobId};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use std::io;
@@ -10,10 +9,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use tokio::sync::oneshot;
 
-struct Lookup {
-    id: JobId,
-    reply: oneshot::Sender<Result<Option<Job>, EngineError>>,
-}
+/// Something to be read, which sends its answer itself.
+type Lookup = Box<dyn FnOnce(&Connection) + Send>;
 
 /// The way to the reading thread, which ends when the sender is gone.
 pub(super) struct Reader {
@@ -33,10 +30,19 @@ impl Reader {
         })
     }
 
-    pub(super) async fn get(&self, id: JobId) -> Result<Option<Job>, EngineError> {
+    /// Has something read.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
+        let lookup: Lookup = Box::new(move |connection| {
+            let found = read(connection).map_err(|error| rows::engine_error(&error));
+            // Nobody may be waiting any more.
+            let _ = reply.send(found);
+        });
         match &*self.lookups.lock() {
-            Some(sender) if sender.send(Lookup { id, reply }).is_ok() => {}
+            Some(sender) if sender.send(lookup).is_ok() => {}
             _ => return Err(EngineError::Closed),
         }
         answer.await.unwrap_or(Err(EngineError::Closed))
@@ -65,16 +71,7 @@ impl Drop for Reader {
 }
 
 fn read_all(connection: &Connection, lookups: &Receiver<Lookup>) {
-    while let Ok(Lookup { id, reply }) = lookups.recv() {
-        let found = rows::find(connection, id.as_str()).map_err(|error| {
-            let reason = error.to_string();
-            if rows::is_damage(&error) {
-                EngineError::Damaged { reason }
-            } else {
-                EngineError::Unavailable { reason }
-            }
-        });
-        // Nobody may be waiting any more.
-        let _ = reply.send(found);
+    while let Ok(lookup) = lookups.recv() {
+        lookup(connection);
     }
 }

@@ -1,13 +1,16 @@
 //! Rows of the table `jobs`, and the jobs they stand for.
 
-use crate::job::{Job, JobError, JobId, JobRequest, JobState, Progress};
+use crate::engine::{EngineError, ResultObject};
+use crate::job::{Batch, Counts, Job, JobError, JobId, JobRequest, JobState, Progress};
+use crate::redacted::RedactedUrl;
 use chrono::{DateTime, Utc};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row};
+use url::Url;
 
 /// The columns that [`job`] reads, in its order.
-pub(super) const COLUMNS: &str =
-    "id, request, base_url, state, attempts, percent, error, created_at, finished_at";
+pub(super) const COLUMNS: &str = "id, request, base_url, state, attempts, percent, error, created_at, finished_at, client, \
+     request_id, batch, result, cached";
 
 /// The job of that name.
 pub(super) fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option<Job>> {
@@ -15,6 +18,13 @@ pub(super) fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option
         .prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1"))?
         .query_row([id], job)
         .optional()
+}
+
+/// Whether there is a job of that name.
+pub(super) fn exists(connection: &Connection, id: &str) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM jobs WHERE id = ?1")?
+        .exists([id])
 }
 
 /// Whether a row was found that is no job of ours, as opposed to no row being readable at all.
@@ -25,6 +35,16 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
             | rusqlite::Error::InvalidColumnType(..)
             | rusqlite::Error::IntegralValueOutOfRange(..)
     )
+}
+
+/// The error as the engine's users see it.
+pub(super) fn engine_error(error: &rusqlite::Error) -> EngineError {
+    let reason = error.to_string();
+    if is_damage(error) {
+        EngineError::Damaged { reason }
+    } else {
+        EngineError::Unavailable { reason }
+    }
 }
 
 /// The job in a row of [`COLUMNS`].
@@ -42,6 +62,7 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         ("running", _) => JobState::Running,
         ("completed", _) => JobState::Completed,
         ("failed", Some(error)) => JobState::Failed(error),
+        ("cancelled", _) => JobState::Cancelled,
         (other, _) => return Err(malformed(3, format!("no state: {other}"))),
     };
     Ok(Job {
@@ -53,6 +74,58 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         attempts: row.get(4)?,
         created_at: time(row.get(7)?),
         finished_at: row.get::<_, Option<i64>>(8)?.map(time),
+        client: row.get(9)?,
+        request_id: row.get(10)?,
+        batch: id_in(row, 11)?,
+        result: object_in(row, 12)?,
+        cached: row.get(13)?,
+    })
+}
+
+fn id_in(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<JobId>> {
+    let text: Option<String> = row.get(column)?;
+    let id = text.map(|text| JobId::parse(&text));
+    id.transpose()
+        .map_err(|error| malformed(column, error.to_string()))
+}
+
+/// The result named in a column.
+pub(super) fn object_in(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<ResultObject>> {
+    let text: Option<String> = row.get(column)?;
+    let object = text.map(|text| {
+        ResultObject::parse(&text).ok_or_else(|| malformed(column, format!("no result: {text}")))
+    });
+    object.transpose()
+}
+
+/// The batch of that name.
+pub(super) fn find_batch(connection: &Connection, id: &str) -> rusqlite::Result<Option<Batch>> {
+    connection
+        .prepare_cached(
+            "SELECT id, callback_url, base_url, total, completed, failed, created_at, finished_at \
+             FROM batches WHERE id = ?1",
+        )?
+        .query_row([id], batch)
+        .optional()
+}
+
+fn batch(row: &Row<'_>) -> rusqlite::Result<Batch> {
+    let id: String = row.get(0)?;
+    let callback_url: Option<String> = row.get(1)?;
+    let callback_url = callback_url.map(|text| Url::parse(&text)).transpose();
+    Ok(Batch {
+        id: JobId::parse(&id).map_err(|error| malformed(0, error.to_string()))?,
+        callback_url: callback_url
+            .map_err(|error| malformed(1, error.to_string()))?
+            .map(RedactedUrl::new),
+        base_url: row.get(2)?,
+        counts: Counts {
+            total: row.get(3)?,
+            completed: row.get(4)?,
+            failed: row.get(5)?,
+        },
+        created_at: time(row.get(6)?),
+        finished_at: row.get::<_, Option<i64>>(7)?.map(time),
     })
 }
 
@@ -61,18 +134,21 @@ fn progress(state: &JobState, percent: u8) -> Progress {
         JobState::Queued => Progress::QUEUED,
         JobState::Running => Progress::STARTED,
         JobState::Completed => spinelift_mesh::Step::Finalize.into(),
-        JobState::Failed(error) => Progress {
+        JobState::Failed(_) | JobState::Cancelled => Progress {
             percent,
-            message: error.message.clone().into(),
+            message: state
+                .error()
+                .map_or_else(String::new, |error| error.message)
+                .into(),
         },
     }
 }
 
 /// Milliseconds since 1970, as the table keeps times.
-fn time(milliseconds: i64) -> DateTime<Utc> {
+pub(super) fn time(milliseconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(milliseconds).unwrap_or_default()
 }
 
-fn malformed(column: usize, reason: String) -> rusqlite::Error {
+pub(super) fn malformed(column: usize, reason: String) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, reason.into())
 }

@@ -1,15 +1,18 @@
 //! The database file: opening it, its schema, and what to do with the jobs of a process that died.
 
-use super::rows;
-use crate::job::{Job, JobError, JobId};
-use chrono::Utc;
+use super::deliveries;
+use super::ending::{self, Ending};
+use super::memory::{Ended, Waiting};
+use crate::engine::DeliveryId;
+use crate::job::{JobError, JobId, JobRequest};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
-use std::collections::VecDeque;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The version of the schema, in the file's `user_version`. Raise it with every change.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// `SPLM`, in the file's `application_id`: tells our files from those of other programs.
 const APPLICATION: u32 = u32::from_be_bytes(*b"SPLM");
@@ -28,10 +31,20 @@ const CREATE: &str = "
         id          TEXT NOT NULL UNIQUE,
         request     TEXT NOT NULL,
         base_url    TEXT NOT NULL,
-        state       TEXT NOT NULL CHECK (state IN ('queued', 'running', 'completed', 'failed')),
+        client      TEXT NOT NULL,
+        request_id  TEXT,
+        -- Whose lane it loads in.
+        server      TEXT NOT NULL,
+        -- The server that its end is to be told to.
+        receiver    TEXT,
+        batch       TEXT,
+        state       TEXT NOT NULL
+                    CHECK (state IN ('queued', 'running', 'completed', 'failed', 'cancelled')),
         attempts    INTEGER NOT NULL DEFAULT 0,
         percent     INTEGER NOT NULL DEFAULT 0,
         error       TEXT,
+        result      TEXT,
+        cached      INTEGER NOT NULL DEFAULT 0,
         -- Milliseconds since 1970, UTC.
         created_at  INTEGER NOT NULL,
         started_at  INTEGER,
@@ -39,6 +52,63 @@ const CREATE: &str = "
     ) STRICT;
     -- Holds the few jobs that a start has to look at, however many have ended.
     CREATE INDEX jobs_unfinished ON jobs (seq) WHERE state IN ('queued', 'running');
+    CREATE INDEX jobs_by_state ON jobs (state, seq);
+    CREATE INDEX jobs_by_batch ON jobs (batch, seq) WHERE batch IS NOT NULL;
+    CREATE INDEX jobs_by_result ON jobs (result) WHERE result IS NOT NULL;
+    CREATE INDEX jobs_by_end ON jobs (finished_at) WHERE finished_at IS NOT NULL;
+
+    CREATE TABLE batches (
+        id           TEXT PRIMARY KEY,
+        fingerprint  BLOB NOT NULL,
+        callback_url TEXT,
+        receiver     TEXT,
+        base_url     TEXT NOT NULL,
+        total        INTEGER NOT NULL,
+        completed    INTEGER NOT NULL DEFAULT 0,
+        failed       INTEGER NOT NULL DEFAULT 0,
+        created_at   INTEGER NOT NULL,
+        finished_at  INTEGER
+    ) STRICT;
+    CREATE INDEX batches_by_end ON batches (finished_at) WHERE finished_at IS NOT NULL;
+
+    CREATE TABLE deliveries (
+        id         TEXT PRIMARY KEY,
+        -- The job or batch that ended.
+        job        TEXT NOT NULL,
+        receiver   TEXT NOT NULL,
+        state      TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'failed')),
+        attempts   INTEGER NOT NULL DEFAULT 0,
+        created_at INTEGER NOT NULL,
+        next_at    INTEGER
+    ) STRICT;
+    CREATE INDEX deliveries_by_job ON deliveries (job);
+    CREATE INDEX deliveries_pending ON deliveries (id) WHERE state = 'pending';
+
+    CREATE TABLE attempts (
+        seq          INTEGER PRIMARY KEY,
+        delivery     TEXT NOT NULL,
+        at           INTEGER NOT NULL,
+        milliseconds INTEGER NOT NULL,
+        status       INTEGER,
+        error        TEXT
+    ) STRICT;
+    CREATE INDEX attempts_by_delivery ON attempts (delivery, seq);
+
+    CREATE TABLE results (
+        object  TEXT PRIMARY KEY,
+        key     TEXT NOT NULL,
+        bytes   INTEGER NOT NULL,
+        used_at INTEGER NOT NULL,
+        -- Whether other jobs may use it.
+        cached  INTEGER NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX results_by_key ON results (key) WHERE cached = 1;
+    CREATE INDEX results_by_use ON results (used_at, bytes) WHERE cached = 1;
+
+    CREATE TABLE secrets (
+        name  TEXT PRIMARY KEY,
+        value BLOB NOT NULL
+    ) STRICT;
 ";
 
 /// Why the database could not be opened.
@@ -207,22 +277,79 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
 fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version = pragma(&transaction, "user_version")?;
-    if version < 1 {
-        transaction.execute_batch(CREATE)?;
+    match version {
+        0 => transaction.execute_batch(CREATE)?,
+        1 => from_version_1(&transaction)?,
+        _ => {}
     }
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()
 }
 
+/// Version 1 had the table of jobs only. Its results were named by the hash of the job's id.
+fn from_version_1(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("ALTER TABLE jobs RENAME TO old; DROP INDEX jobs_unfinished;")?;
+    connection.execute_batch(CREATE)?;
+    connection.execute_batch(
+        "INSERT INTO jobs (seq, id, request, base_url, client, server, state, attempts, percent, \
+         error, created_at, started_at, finished_at) \
+         SELECT seq, id, request, base_url, '', '', state, attempts, percent, error, created_at, \
+         started_at, finished_at FROM old; \
+         DROP TABLE old;",
+    )?;
+    name_servers(connection)?;
+    let completed: Vec<String> = connection
+        .prepare("SELECT id FROM jobs WHERE state = 'completed'")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for id in completed {
+        let name = hex(&Sha256::digest(&id));
+        connection
+            .prepare_cached("UPDATE jobs SET result = ?2 WHERE id = ?1")?
+            .execute((&id, &name))?;
+        connection
+            .prepare_cached(
+                "INSERT INTO results (object, key, bytes, used_at, cached) VALUES (?1, '', 0, 0, 0)",
+            )?
+            .execute([&name])?;
+    }
+    Ok(())
+}
+
+/// Jobs of version 1 did not say whose lanes they use.
+fn name_servers(connection: &Connection) -> rusqlite::Result<()> {
+    let unfinished: Vec<(String, String)> = connection
+        .prepare("SELECT id, request FROM jobs WHERE state IN ('queued', 'running')")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (id, request) in unfinished {
+        // One that cannot be read fails when its turn comes.
+        if let Ok(request) = JobRequest::from_stored(&request) {
+            connection
+                .prepare_cached("UPDATE jobs SET server = ?2, receiver = ?3 WHERE id = ?1")?
+                .execute((id, request.source.server(), request.receiver()))?;
+        }
+    }
+    Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// What a start found to do.
 pub(super) struct Recovered {
     /// All that wait now, in the order in which they were accepted.
-    pub(super) waiting: VecDeque<JobId>,
+    pub(super) waiting: Vec<Waiting<JobId>>,
     /// How many of them had been running.
     pub(super) resumed: usize,
-    /// Those that had been running once too often.
-    pub(super) exhausted: Vec<Job>,
+    /// How many were ended, because they had been running once too often.
+    pub(super) exhausted: usize,
+    /// How many unfinished jobs each client has.
+    pub(super) clients: HashMap<String, usize>,
+    /// The deliveries to be made.
+    pub(super) deliveries: Vec<(Waiting<DeliveryId>, Duration)>,
 }
 
 /// Puts jobs that were running back into the queue, or ends them once their attempts are spent.
@@ -231,46 +358,54 @@ pub(super) fn recover(
     most_attempts: u32,
 ) -> rusqlite::Result<Recovered> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut exhausted = Vec::new();
-    for (id, attempts) in spent(&transaction, most_attempts)? {
-        let error = JobError::attempts_exhausted(attempts);
-        fail(&transaction, &id, &error)?;
-        match rows::find(&transaction, &id) {
-            Ok(job) => exhausted.extend(job),
-            // It has failed; that its receiver is not told is no reason not to start.
-            Err(error) if rows::is_damage(&error) => {
-                tracing::error!(job_id = id, %error, "an interrupted job cannot be read");
-            }
-            Err(error) => return Err(error),
-        }
+    let spent = spent(&transaction, most_attempts)?;
+    for (id, attempts) in &spent {
+        let error = JobError::attempts_exhausted(*attempts);
+        // What is to be told of it is read below, with all the rest.
+        ending::end(
+            &transaction,
+            id,
+            Ending::Failed(&error),
+            &mut Ended::default(),
+        )?;
     }
     let resumed = transaction.execute(
         "UPDATE jobs SET state = 'queued' WHERE state = 'running'",
         [],
     )?;
-    let waiting = transaction
-        .prepare("SELECT id FROM jobs WHERE state = 'queued' ORDER BY seq")?
-        .query_map([], |row| row.get::<_, String>(0))?
-        .filter_map(|id| id.map(|id| JobId::parse(&id).ok()).transpose())
-        .collect::<rusqlite::Result<_>>()?;
-    transaction.commit()?;
-    Ok(Recovered {
-        waiting,
+    let recovered = Recovered {
+        waiting: waiting(&transaction)?,
         resumed,
-        exhausted,
-    })
+        exhausted: spent.len(),
+        clients: clients(&transaction)?,
+        deliveries: deliveries::pending(&transaction)?,
+    };
+    transaction.commit()?;
+    Ok(recovered)
 }
 
-/// Ends a job that no worker has.
-pub(super) fn fail(connection: &Connection, id: &str, error: &JobError) -> rusqlite::Result<()> {
-    let text = serde_json::to_string(error)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Waiting<JobId>>> {
     connection
-        .prepare_cached(
-            "UPDATE jobs SET state = 'failed', error = ?2, finished_at = ?3 WHERE id = ?1",
+        .prepare("SELECT id, server FROM jobs WHERE state = 'queued' ORDER BY seq")?
+        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?
+        .filter_map(|row| {
+            row.map(|(id, server)| {
+                let id = JobId::parse(&id).ok()?;
+                Some(Waiting { id, server })
+            })
+            .transpose()
+        })
+        .collect()
+}
+
+fn clients(connection: &Connection) -> rusqlite::Result<HashMap<String, usize>> {
+    connection
+        .prepare(
+            "SELECT client, count(*) FROM jobs WHERE state IN ('queued', 'running') \
+             GROUP BY client",
         )?
-        .execute((id, text, Utc::now().timestamp_millis()))?;
-    Ok(())
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
 }
 
 /// Id and attempts of the jobs that have no attempt left.
@@ -282,4 +417,45 @@ fn spent(connection: &Connection, most_attempts: u32) -> rusqlite::Result<Vec<(S
         )?
         .query_map([most_attempts], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect()
+}
+
+/// A secret, made if it is not there yet.
+pub(super) fn secret(
+    connection: &Connection,
+    name: &str,
+    fresh: [u8; 32],
+) -> rusqlite::Result<[u8; 32]> {
+    connection
+        .prepare_cached(
+            "INSERT INTO secrets (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING",
+        )?
+        .execute((name, fresh))?;
+    connection
+        .prepare_cached("SELECT value FROM secrets WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+}
+
+/// Random bytes that nobody can guess.
+pub(super) fn random() -> Result<[u8; 32], String> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
+
+/// Writes something, to see whether that is possible.
+pub(super) fn touch(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO secrets (name, value) VALUES ('touched', randomblob(8)) \
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )?
+        .execute([])?;
+    Ok(())
+}
+
+/// Reads it back.
+pub(super) fn touched(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("SELECT 1 FROM secrets WHERE name = 'touched'")?
+        .query_row([], |_| Ok(()))
 }

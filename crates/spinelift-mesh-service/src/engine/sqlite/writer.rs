@@ -1,9 +1,11 @@
 //! The one thread that writes: it commits together what arrived together.
 
-use super::queue::Queue;
+use super::memory::Memory;
+use super::rows;
 use crate::engine::EngineError;
 use parking_lot::Mutex;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -16,23 +18,92 @@ use tokio::sync::oneshot;
 const GROUP: usize = 512;
 
 /// Something to be written.
-pub(super) trait Command: Send {
+trait Command: Send {
     /// Writes, and keeps the answer for later.
-    fn apply(&mut self, group: &mut Group<'_>) -> rusqlite::Result<()>;
+    fn apply(&mut self, connection: &Connection, room: &mut Room<'_>) -> rusqlite::Result<()>;
 
     /// Answers, once the group is safely on disk or has failed as a whole.
-    fn settle(self: Box<Self>, result: Result<(), EngineError>, queue: &Queue);
+    fn settle(self: Box<Self>, result: Result<(), EngineError>, memory: &Memory);
 }
 
-/// Where a command's answer goes.
-pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
+/// A write as two functions: what to do in the file, and what follows in memory.
+struct Write<T, W, F> {
+    write: Option<W>,
+    follow: F,
+    answer: Option<T>,
+    reply: oneshot::Sender<Result<T, EngineError>>,
+}
 
-/// The transaction that a command takes part in.
-pub(super) struct Group<'a> {
-    pub(super) transaction: Transaction<'a>,
-    /// How many more jobs may be queued, the ones of this group counted.
-    pub(super) room: usize,
-    pub(super) queue_limit: usize,
+impl<T, W, F> Command for Write<T, W, F>
+where
+    T: Send,
+    W: FnOnce(&Connection, &mut Room<'_>) -> rusqlite::Result<T> + Send,
+    F: FnOnce(&mut T, &Memory) + Send,
+{
+    fn apply(&mut self, connection: &Connection, room: &mut Room<'_>) -> rusqlite::Result<()> {
+        if let Some(write) = self.write.take() {
+            self.answer = Some(write(connection, room)?);
+        }
+        Ok(())
+    }
+
+    fn settle(self: Box<Self>, result: Result<(), EngineError>, memory: &Memory) {
+        let Self {
+            follow,
+            answer,
+            reply,
+            ..
+        } = *self;
+        let mut result = result.and(answer.ok_or(EngineError::Closed));
+        if let Ok(answer) = &mut result {
+            follow(answer, memory);
+        }
+        // Who asked may have gone away; what was written stays.
+        let _ = reply.send(result);
+    }
+}
+
+/// How many more jobs may be accepted, those accepted earlier in the same group counted.
+pub(super) struct Room<'a> {
+    memory: &'a Memory,
+    taken: usize,
+    taken_by: HashMap<String, usize>,
+}
+
+impl<'a> Room<'a> {
+    fn new(memory: &'a Memory) -> Self {
+        Self {
+            memory,
+            taken: 0,
+            taken_by: HashMap::new(),
+        }
+    }
+
+    /// Whether there is room for this many jobs of a client.
+    pub(super) fn check(&self, client: &str, jobs: usize) -> Result<(), EngineError> {
+        let queue = &self.memory.queue;
+        if self.taken + jobs > queue.room() {
+            return Err(EngineError::QueueFull {
+                limit: queue.limit(),
+            });
+        }
+        let clients = &self.memory.clients;
+        let taken = self.taken_by.get(client).copied().unwrap_or(0);
+        let unfinished = clients.count(client) + taken;
+        if unfinished + jobs > clients.limit() {
+            return Err(EngineError::ClientQuota {
+                unfinished,
+                limit: clients.limit(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Takes it.
+    pub(super) fn take(&mut self, client: &str, jobs: usize) {
+        self.taken += jobs;
+        *self.taken_by.entry(client.to_owned()).or_default() += jobs;
+    }
 }
 
 /// The way to the writing thread.
@@ -44,12 +115,16 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread, which keeps the file's lock as long as it writes.
-    pub(super) fn spawn(connection: Connection, lock: File, queue: Arc<Queue>) -> io::Result<Self> {
+    pub(super) fn spawn(
+        connection: Connection,
+        lock: File,
+        memory: Arc<Memory>,
+    ) -> io::Result<Self> {
         let (sender, receiver) = channel();
         let thread = thread::Builder::new()
             .name("jobs-writer".into())
             .spawn(move || {
-                write_all(connection, &receiver, &queue);
+                write_all(connection, &receiver, &memory);
                 drop(lock);
             })?;
         Ok(Self {
@@ -58,13 +133,20 @@ impl Writer {
         })
     }
 
-    /// Sends a command and waits until it is safe on disk.
-    pub(super) async fn submit<T, C: Command + 'static>(
+    /// Has something written, and waits until it is safe on disk. `follow` then brings the memory
+    /// in step, before anything else is written.
+    pub(super) async fn write<T: Send + 'static>(
         &self,
-        command: impl FnOnce(Reply<T>) -> C,
+        write: impl FnOnce(&Connection, &mut Room<'_>) -> rusqlite::Result<T> + Send + 'static,
+        follow: impl FnOnce(&mut T, &Memory) + Send + 'static,
     ) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
-        let command = Box::new(command(reply));
+        let command = Box::new(Write {
+            write: Some(write),
+            follow,
+            answer: None,
+            reply,
+        });
         match &*self.commands.lock() {
             Some(sender) if sender.send(command).is_ok() => {}
             _ => return Err(EngineError::Closed),
@@ -93,18 +175,24 @@ impl Drop for Writer {
     }
 }
 
-fn write_all(mut connection: Connection, commands: &Receiver<Box<dyn Command>>, queue: &Queue) {
+fn write_all(mut connection: Connection, commands: &Receiver<Box<dyn Command>>, memory: &Memory) {
     while let Ok(first) = commands.recv() {
         let mut group = vec![first];
         group.extend(commands.try_iter().take(GROUP - 1));
-        let result = commit(&mut connection, &mut group, queue).map_err(|error| {
-            tracing::error!(%error, commands = group.len(), "jobs cannot be written");
-            EngineError::Unavailable {
-                reason: error.to_string(),
+        let size = group.len();
+        match commit(&mut connection, &mut group, memory) {
+            Ok(results) => {
+                for (command, result) in group.into_iter().zip(results) {
+                    command.settle(result, memory);
+                }
             }
-        });
-        for command in group {
-            command.settle(result.clone(), queue);
+            Err(error) => {
+                tracing::error!(%error, commands = size, "jobs cannot be written");
+                let error = rows::engine_error(&error);
+                for command in group {
+                    command.settle(Err(error.clone()), memory);
+                }
+            }
         }
     }
     if let Err((_, error)) = connection.close() {
@@ -112,50 +200,53 @@ fn write_all(mut connection: Connection, commands: &Receiver<Box<dyn Command>>, 
     }
 }
 
-/// All or nothing. Dropping the transaction rolls it back, and leaves the connection usable for
-/// the next group: a full disk today is no reason to refuse tomorrow.
+/// All or nothing, but for a command that finds a row that is no job of ours: that one fails
+/// alone. Dropping the transaction rolls it back, and leaves the connection usable for the next
+/// group: a full disk today is no reason to refuse tomorrow.
 fn commit(
     connection: &mut Connection,
     commands: &mut [Box<dyn Command>],
-    queue: &Queue,
-) -> rusqlite::Result<()> {
-    let mut group = Group {
-        transaction: connection.transaction_with_behavior(TransactionBehavior::Immediate)?,
-        room: queue.room(),
-        queue_limit: queue.limit(),
-    };
+    memory: &Memory,
+) -> rusqlite::Result<Vec<Result<(), EngineError>>> {
+    let mut room = Room::new(memory);
+    let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut results = Vec::with_capacity(commands.len());
     for command in commands {
-        command.apply(&mut group)?;
+        let savepoint = transaction.savepoint()?;
+        match command.apply(&savepoint, &mut room) {
+            Ok(()) => {
+                savepoint.commit()?;
+                results.push(Ok(()));
+            }
+            Err(error) if rows::is_damage(&error) => {
+                drop(savepoint);
+                results.push(Err(rows::engine_error(&error)));
+            }
+            Err(error) => return Err(error),
+        }
     }
-    group.transaction.commit()
+    transaction.commit()?;
+    Ok(results)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::commands::Accept;
-    use super::super::schema;
+    use super::super::memory::{Clients, Outgoing, Queue};
+    use super::super::{accept, schema};
     use super::*;
+    use crate::engine::live::Live;
     use crate::engine::{Accepted, NewJob};
-    use crate::job::{JobId, JobRequest};
+    use crate::job::{JobId, JobRequest, Source};
     use crate::redacted::RedactedUrl;
 
     /// Sets how many pages the file may have: to SQLite the disk is full beyond.
-    struct DiskSize(u32, Option<Reply<()>>);
-
-    impl Command for DiskSize {
-        fn apply(&mut self, group: &mut Group<'_>) -> rusqlite::Result<()> {
-            group
-                .transaction
-                .query_row(&format!("PRAGMA max_page_count = {}", self.0), [], |_| {
-                    Ok(())
-                })
-        }
-
-        fn settle(mut self: Box<Self>, result: Result<(), EngineError>, _: &Queue) {
-            if let Some(reply) = self.1.take() {
-                let _ = reply.send(result);
-            }
-        }
+    async fn disk_size(writer: &Writer, pages: u32) {
+        let pragma = format!("PRAGMA max_page_count = {pages}");
+        let set = writer.write(
+            move |connection, _| connection.query_row(&pragma, [], |_| Ok(())),
+            |(), _| {},
+        );
+        assert_eq!(set.await, Ok(()));
     }
 
     fn job(id: &str) -> NewJob {
@@ -163,11 +254,13 @@ mod tests {
         NewJob {
             id: JobId::parse(id).expect("valid"),
             request: JobRequest {
-                image_url: RedactedUrl::new(url.parse().expect("valid")),
+                source: Source::Url(RedactedUrl::new(url.parse().expect("valid"))),
                 parameters: spinelift_mesh::MeshParameters::default(),
                 callback_url: None,
             },
             base_url: "http://h".into(),
+            client: "c".into(),
+            request_id: None,
         }
     }
 
@@ -177,15 +270,16 @@ mod tests {
         let path = directory.path().join("jobs.db");
         let connection = schema::open(&path).expect("opens");
         let lock = File::create(directory.path().join("lock")).expect("created");
-        let queue = Arc::new(Queue::new(1000, Default::default()));
-        let writer = Writer::spawn(connection, lock, Arc::clone(&queue)).expect("starts");
-        let accept = async |id: &str| {
-            let job = job(id);
-            writer.submit(|reply| Accept::new(job, reply)).await
-        };
+        let memory = Arc::new(Memory {
+            queue: Queue::new(1000, 8, []),
+            clients: Clients::new(HashMap::new(), 1000),
+            outgoing: Outgoing::new(8),
+            live: Live::default(),
+        });
+        let writer = Writer::spawn(connection, lock, Arc::clone(&memory)).expect("starts");
+        let accept = async |id: &str| accept::job(&writer, job(id)).await;
 
-        let size = writer.submit(|reply| DiskSize(20, Some(reply))).await;
-        assert_eq!(size, Ok(()));
+        disk_size(&writer, 40).await;
         let mut stored = 0;
         let refused = loop {
             match accept(&format!("j{stored}")).await {
@@ -196,10 +290,11 @@ mod tests {
         };
         assert!(matches!(&refused, EngineError::Unavailable { reason } if reason.contains("full")));
         assert!(stored > 0);
-        assert_eq!(queue.len(), stored, "what was refused is not queued");
+        let waiting = memory.queue.backlog().waiting;
+        assert_eq!(waiting, stored, "what was refused is not queued");
+        assert_eq!(memory.clients.count("c"), stored);
 
-        let size = writer.submit(|reply| DiskSize(10_000, Some(reply))).await;
-        assert_eq!(size, Ok(()));
+        disk_size(&writer, 10_000).await;
         assert_eq!(accept(&format!("j{stored}")).await, Ok(Accepted::Created));
         writer.close().await;
         let connection = schema::open(&path).expect("opens again");

@@ -1,38 +1,10 @@
-//! The database file: what is damaged in it, what is left beside it, and how it is named.
+//! The embedded engine's file: what is damaged in it, what is left beside it, how it is named,
+//! and how an older one is read.
 
-use serde_json::json;
-use spinelift_mesh::MeshParameters;
-use spinelift_mesh_service::RedactedUrl;
-use spinelift_mesh_service::engine::sqlite::{Bounds, OpenError, Opened, SqliteEngine};
-use spinelift_mesh_service::engine::{EngineError, JobEngine, NewJob};
-use spinelift_mesh_service::job::{JobId, JobRequest, JobState};
-use std::path::Path;
+use super::*;
+use sha2::{Digest, Sha256};
+use spinelift_mesh_service::engine::sqlite::OpenError;
 use std::sync::Arc;
-
-const BOUNDS: Bounds = Bounds {
-    queue_length: 1000,
-    attempts: 3,
-};
-
-fn open(directory: &Path) -> Opened {
-    SqliteEngine::open(&directory.join("jobs.db"), BOUNDS).unwrap()
-}
-
-fn id(text: &str) -> JobId {
-    JobId::parse(text).unwrap()
-}
-
-fn job(text: &str) -> NewJob {
-    NewJob {
-        id: id(text),
-        request: JobRequest {
-            image_url: RedactedUrl::new("http://example.com/a.png".parse().unwrap()),
-            parameters: MeshParameters::default(),
-            callback_url: None,
-        },
-        base_url: "http://mesh.example".into(),
-    }
-}
 
 fn edit(directory: &Path, sql: &str) {
     rusqlite::Connection::open(directory.join("jobs.db"))
@@ -51,8 +23,7 @@ async fn a_job_that_cannot_be_read_does_not_hold_up_the_others() {
         directory.path(),
         "UPDATE jobs SET request = '{}' WHERE id = 'bad'",
     );
-    let claim = engine.claim().await.unwrap().unwrap();
-    assert_eq!(claim.job.id.as_str(), "good");
+    assert_eq!(claim(&engine).await.job.id, id("good"));
     for refused in [
         engine.get(&id("bad")).await.map(|_| ()),
         engine.accept(job("bad")).await.map(|_| ()),
@@ -78,14 +49,13 @@ async fn a_job_that_cannot_be_read_does_not_keep_the_service_from_starting() {
          UPDATE jobs SET request = '{}' WHERE id = 'bad'",
     );
     let opened = open(directory.path());
-    let exhausted: Vec<_> = opened.exhausted.iter().map(|job| job.id.as_str()).collect();
-    assert_eq!(exhausted, ["spent"]);
-    let JobState::Failed(error) = &opened.exhausted[0].state else {
+    assert_eq!(opened.exhausted, 2);
+    let spent = opened.engine.get(&id("spent")).await.unwrap().unwrap();
+    let JobState::Failed(error) = &spent.state else {
         panic!("it failed");
     };
     assert_eq!(error.details, json!({ "attempts": 3 }));
-    // Callbacks say the same as the status does.
-    assert_eq!(opened.exhausted[0].progress.message, error.message);
+    assert_eq!(spent.progress.message, error.message);
 }
 
 fn files(directory: &Path) -> Vec<String> {
@@ -133,4 +103,51 @@ fn a_file_under_two_names_has_one_owner() {
     assert!(matches!(second, Err(OpenError::InUse { .. })));
     drop(first);
     assert!(SqliteEngine::open(&link, BOUNDS).is_ok());
+}
+
+/// The schema of version 1.0.0, with a job in each state.
+const VERSION_1: &str = "
+    CREATE TABLE jobs (
+        seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, request TEXT NOT NULL,
+        base_url TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'completed', 'failed')),
+        attempts INTEGER NOT NULL DEFAULT 0, percent INTEGER NOT NULL DEFAULT 0, error TEXT,
+        created_at INTEGER NOT NULL, started_at INTEGER, finished_at INTEGER
+    ) STRICT;
+    CREATE INDEX jobs_unfinished ON jobs (seq) WHERE state IN ('queued', 'running');
+    PRAGMA application_id = 1397771341;
+    PRAGMA user_version = 1;
+    INSERT INTO jobs (id, request, base_url, state, attempts, percent, created_at, finished_at)
+    SELECT column1, '{\"image_url\":\"http://example.com/a.png\",\"parameters\":PARAMETERS,\"callback_url\":\"http://receiver.example/\"}',
+           'http://mesh.example', column1, column2, column3, 1000, column4
+    FROM (VALUES ('queued', 0, 0, NULL), ('running', 1, 0, NULL), ('completed', 1, 100, 2000));
+";
+
+#[tokio::test]
+async fn a_file_of_the_first_version_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let parameters = serde_json::to_string(&MeshParameters::default()).unwrap();
+    edit(
+        directory.path(),
+        &VERSION_1.replace("PARAMETERS", &parameters),
+    );
+    let opened = open(directory.path());
+    let engine = opened.engine;
+    assert_eq!((opened.resumed, engine.backlog().waiting), (1, 2));
+    let done = engine.get(&id("completed")).await.unwrap().unwrap();
+    assert_eq!(done.state, JobState::Completed);
+    let name: String = Sha256::digest("completed")
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    assert_eq!(
+        done.result,
+        ResultObject::parse(&name),
+        "where its result always was"
+    );
+    let next = claim(&engine).await;
+    assert_eq!(next.job.id, id("queued"));
+    engine.finish(&next, failed()).await.unwrap();
+    let (delivery, _lane) = engine.due().await.unwrap().unwrap();
+    assert_eq!(delivery.receiver, "receiver.example:80");
 }

@@ -1,0 +1,28 @@
+//! Lanes: how many jobs may load from one server at a time.
+
+use std::fmt;
+
+/// Permission to load from a job's server, until it is dropped.
+#[must_use = "dropping it lets the next job of the same server begin"]
+pub struct Lane(Option<Box<dyn FnOnce() + Send>>);
+
+impl Lane {
+    /// A lane that calls `free` when it is dropped.
+    pub(super) fn new(free: impl FnOnce() + Send + 'static) -> Self {
+        Self(Some(Box::new(free)))
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        if let Some(free) = self.0.take() {
+            free();
+        }
+    }
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lane")
+    }
+}

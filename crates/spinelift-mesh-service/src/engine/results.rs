@@ -1,0 +1,144 @@
+//! Which results are stored, and who needs them.
+
+use super::EngineError;
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+use spinelift_mesh::{ALGORITHM_VERSION, MeshParameters};
+use std::fmt::{self, Write};
+
+/// The index of stored results. The results themselves are objects elsewhere: each is written
+/// before it is recorded here, and removed only after nothing here refers to it.
+#[async_trait]
+pub trait ResultIndex {
+    /// The result that was made earlier for the same input.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`].
+    async fn cached(&self, key: &ResultKey) -> Result<Option<ResultObject>, EngineError>;
+
+    /// Makes the cache as small as this, oldest use first. Results that no job refers to either
+    /// are given back: their objects can be removed.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`].
+    async fn shrink_cache(&self, bytes: u64) -> Result<Vec<ResultObject>, EngineError>;
+
+    /// Forgets a cached result whose object turned out to be missing or damaged.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`].
+    async fn forget(&self, object: &ResultObject) -> Result<(), EngineError>;
+
+    /// Those of these objects that nothing refers to.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`].
+    async fn unused(&self, objects: Vec<ResultObject>) -> Result<Vec<ResultObject>, EngineError>;
+}
+
+/// What a result follows from: the image's bytes, the parameters and the algorithm.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ResultKey(String);
+
+impl ResultKey {
+    /// The key of what these make; `image` is the SHA-256 of the image's bytes.
+    #[must_use]
+    pub fn new(image: &[u8; 32], parameters: &MeshParameters) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(image);
+        hash.update(ALGORITHM_VERSION);
+        // Its fields always serialize, in the same order.
+        hash.update(serde_json::to_vec(parameters).unwrap_or_default());
+        let mut text = String::with_capacity(64);
+        for byte in hash.finalize() {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        Self(text)
+    }
+
+    /// 64 hexadecimal digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The name of a stored result. Each has one of its own, though its key begins it: to remove one
+/// can never remove what another job has just stored for the same key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ResultObject(String);
+
+impl ResultObject {
+    /// A new name.
+    #[must_use]
+    pub fn new(key: &ResultKey) -> Self {
+        Self(format!("{}-{:016x}", key.0, fastrand::u64(..)))
+    }
+
+    /// A name that was made before: hexadecimal digits and `-`, four at least.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let allowed = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
+        (text.len() >= 4 && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ResultObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A result that is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoredResult {
+    /// It was made by this job.
+    New {
+        /// What it follows from.
+        key: ResultKey,
+        /// Its name.
+        object: ResultObject,
+        /// Its size.
+        bytes: u64,
+    },
+    /// It had been made before.
+    Cached(ResultObject),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_depends_on_image_and_parameters() {
+        let parameters = MeshParameters::default();
+        let key = ResultKey::new(&[0; 32], &parameters);
+        assert_eq!(key, ResultKey::new(&[0; 32], &parameters));
+        assert_ne!(key, ResultKey::new(&[1; 32], &parameters));
+        let other = MeshParameters {
+            alpha_threshold: parameters.alpha_threshold + 1,
+            ..parameters
+        };
+        assert_ne!(key, ResultKey::new(&[0; 32], &other));
+    }
+
+    #[test]
+    fn names_are_unique_and_lead_nowhere() {
+        let key = ResultKey::new(&[0; 32], &MeshParameters::default());
+        let names = [ResultObject::new(&key), ResultObject::new(&key)];
+        assert_ne!(names[0], names[1]);
+        for name in names {
+            assert_eq!(ResultObject::parse(name.as_str()), Some(name));
+        }
+        for bad in ["", "abc", "ab/cd", "../ab", "ab.json"] {
+            assert_eq!(ResultObject::parse(bad), None, "{bad}");
+        }
+    }
+}

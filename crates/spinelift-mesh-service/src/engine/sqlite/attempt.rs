@@ -1,0 +1,172 @@
+//! Attempts at jobs: how they begin and end.
+
+use super::ending::{self, Ending, follow};
+use super::memory::{Ended, Waiting};
+use super::rows;
+use super::writer::Writer;
+use crate::engine::{Claim, EngineError, Fenced, Outcome, ResultObject, StoredResult};
+use crate::job::{Job, JobError, JobId};
+use chrono::Utc;
+use rusqlite::Connection;
+use std::mem::take;
+
+/// Begins an attempt: the count is on disk before the job runs. `None` if the job does not wait
+/// any more.
+pub(super) async fn start(writer: &Writer, id: JobId) -> Result<Option<Job>, EngineError> {
+    let started = writer.write(
+        move |connection, _| {
+            let mut ended = Ended::default();
+            let job = write_start(connection, &id, &mut ended)?;
+            Ok((job, ended))
+        },
+        |(_, ended), memory| memory.ended(take(ended)),
+    );
+    Ok(started.await?.0)
+}
+
+fn write_start(
+    connection: &Connection,
+    id: &JobId,
+    ended: &mut Ended,
+) -> rusqlite::Result<Option<Job>> {
+    let started = connection
+        .prepare_cached(
+            "UPDATE jobs SET state = 'running', attempts = attempts + 1, started_at = ?2 \
+             WHERE id = ?1 AND state = 'queued'",
+        )?
+        .execute((id.as_str(), Utc::now().timestamp_millis()))?;
+    if started == 0 {
+        return Ok(None);
+    }
+    match rows::find(connection, id.as_str()) {
+        Err(error) if rows::is_damage(&error) => {
+            // Left in the queue, it would be the first in it for ever.
+            tracing::error!(job_id = %id, %error, "a queued job cannot be read; it failed");
+            let error = JobError::internal();
+            ending::end(connection, id.as_str(), Ending::Failed(&error), ended)?;
+            Ok(None)
+        }
+        found => found,
+    }
+}
+
+/// Ends an attempt and its job, if the attempt is still the latest.
+pub(super) async fn finish(
+    writer: &Writer,
+    claim: &Claim,
+    outcome: Outcome,
+) -> Result<Fenced, EngineError> {
+    let (id, attempt) = (claim.job.id.clone(), claim.job.attempts);
+    let ended_id = id.clone();
+    let finished = writer.write(
+        move |connection, _| {
+            let mut ended = Ended::default();
+            let fenced = write_finish(connection, id.as_str(), attempt, &outcome, &mut ended)?;
+            Ok((fenced, ended))
+        },
+        move |(fenced, ended), memory| {
+            if *fenced != Fenced::ResultGone {
+                memory.live.end(&ended_id, attempt);
+            }
+            memory.ended(take(ended));
+        },
+    );
+    Ok(finished.await?.0)
+}
+
+fn write_finish(
+    connection: &Connection,
+    id: &str,
+    attempt: u32,
+    outcome: &Outcome,
+    ended: &mut Ended,
+) -> rusqlite::Result<Fenced> {
+    let is_latest = connection
+        .prepare_cached("SELECT 1 FROM jobs WHERE id = ?1 AND attempts = ?2 AND state = 'running'")?
+        .exists((id, attempt))?;
+    if !is_latest {
+        return Ok(Fenced::Superseded);
+    }
+    let now = Utc::now().timestamp_millis();
+    match outcome {
+        Outcome::Completed(result) => {
+            let Some((object, cached)) = record(connection, result, now)? else {
+                return Ok(Fenced::ResultGone);
+            };
+            connection
+                .prepare_cached(
+                    "UPDATE jobs SET state = 'completed', percent = 100, result = ?2, \
+                     cached = ?3, finished_at = ?4 WHERE id = ?1",
+                )?
+                .execute((id, object.as_str(), cached, now))?;
+        }
+        Outcome::Failed { error, percent } => {
+            connection
+                .prepare_cached(
+                    "UPDATE jobs SET state = 'failed', percent = ?2, error = ?3, \
+                     finished_at = ?4 WHERE id = ?1",
+                )?
+                .execute((id, percent, ending::to_text(error)?, now))?;
+        }
+    }
+    let completed = matches!(outcome, Outcome::Completed(_));
+    follow(connection, id, completed, ended)?;
+    Ok(Fenced::Recorded)
+}
+
+/// Enters a result into the index; its name and whether it was there. `None` if it was, and is
+/// there no more.
+fn record<'a>(
+    connection: &Connection,
+    result: &'a StoredResult,
+    now: i64,
+) -> rusqlite::Result<Option<(&'a ResultObject, bool)>> {
+    match result {
+        StoredResult::New { key, object, bytes } => {
+            connection
+                .prepare_cached(
+                    "INSERT INTO results (object, key, bytes, used_at, cached) VALUES \
+                     (?1, ?2, ?3, ?4, NOT EXISTS \
+                     (SELECT 1 FROM results WHERE key = ?2 AND cached = 1))",
+                )?
+                .execute((object.as_str(), key.as_str(), *bytes, now))?;
+            Ok(Some((object, false)))
+        }
+        StoredResult::Cached(object) => {
+            let known = connection
+                .prepare_cached("UPDATE results SET used_at = ?2 WHERE object = ?1 AND cached = 1")?
+                .execute((object.as_str(), now))?;
+            Ok((known > 0).then_some((object, true)))
+        }
+    }
+}
+
+/// Gives a job back as if the attempt had never been made.
+pub(super) async fn release(writer: &Writer, claim: &Claim) -> Result<Fenced, EngineError> {
+    let (id, attempt) = (claim.job.id.clone(), claim.job.attempts);
+    let waiting = Waiting {
+        id: id.clone(),
+        server: claim.job.request.source.server(),
+    };
+    let released = writer.write(
+        move |connection, _| {
+            let released = connection
+                .prepare_cached(
+                    "UPDATE jobs SET state = 'queued', attempts = attempts - 1 \
+                     WHERE id = ?1 AND attempts = ?2 AND state = 'running'",
+                )?
+                .execute((id.as_str(), attempt))?;
+            Ok(match released {
+                0 => Fenced::Superseded,
+                _ => Fenced::Recorded,
+            })
+        },
+        move |fenced, memory| {
+            memory.live.end(&waiting.id, attempt);
+            if *fenced == Fenced::Recorded {
+                memory.queue.put_back(waiting);
+            }
+        },
+    );
+    released.await
+}

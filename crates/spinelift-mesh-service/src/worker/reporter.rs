@@ -1,0 +1,68 @@
+//! Who hears of the steps of a job: the engine, and the receiver of its callbacks.
+
+use super::cpu::StopFlag;
+use crate::callback::{CallbackLine, Callbacks};
+use crate::engine::{Claim, JobEngine};
+use crate::job::Progress;
+use parking_lot::Mutex;
+use spinelift_mesh::{Observer, Step};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// Passes progress on. Dropping it ends the line to the receiver.
+pub(super) struct Reporter {
+    engine: Arc<dyn JobEngine>,
+    claim: Claim,
+    line: CallbackLine,
+    last: Mutex<Progress>,
+}
+
+impl Reporter {
+    pub(super) fn new(engine: &Arc<dyn JobEngine>, callbacks: &Callbacks, claim: &Claim) -> Self {
+        Self {
+            engine: Arc::clone(engine),
+            claim: claim.clone(),
+            line: callbacks.open(&claim.job),
+            last: Mutex::new(Progress::STARTED),
+        }
+    }
+
+    /// A step begins. The last one is not passed on: to the client the job is complete when its
+    /// result is stored, and the final event says so.
+    pub(super) fn step(&self, step: Step) {
+        let progress = Progress::from(step);
+        let mut last = self.last.lock();
+        if step == Step::Finalize || progress.percent <= last.percent {
+            return;
+        }
+        self.engine.report(&self.claim, progress.clone());
+        self.line.progress(&progress);
+        *last = progress;
+    }
+
+    pub(super) fn last(&self) -> Progress {
+        self.last.lock().clone()
+    }
+}
+
+/// Watches the computation for a [`Reporter`], and stops it when nobody waits any more.
+pub(super) struct Watch {
+    pub(super) reporter: Arc<Reporter>,
+    pub(super) stop: StopFlag,
+}
+
+impl Observer for Watch {
+    fn step(&mut self, step: Step) -> ControlFlow<()> {
+        self.poll()?;
+        self.reporter.step(step);
+        ControlFlow::Continue(())
+    }
+
+    fn poll(&mut self) -> ControlFlow<()> {
+        if self.stop.is_raised() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}
