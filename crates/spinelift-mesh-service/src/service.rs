@@ -3,8 +3,8 @@
 use crate::address::{AddressPolicy, Outbound, OutboundError};
 use crate::api::Api;
 use crate::callback::{Callbacks, Dispatcher};
-use crate::engine::JobEngine;
 use crate::engine::sqlite::{Bounds, OpenError, Opened, SqliteEngine};
+use crate::engine::{EngineError, JobEngine, Owner};
 use crate::result_url::ResultUrls;
 use crate::router::router;
 use crate::server::Server;
@@ -39,6 +39,9 @@ pub enum StartError {
     /// The job database cannot be opened.
     #[error(transparent)]
     Jobs(#[from] OpenError),
+    /// The job database cannot be written.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// The result storage cannot be used.
     #[error(transparent)]
     Storage(#[from] OpenStorageError),
@@ -83,13 +86,14 @@ impl Service {
             AddressPolicy::new(settings.allowed_private_hosts.clone()),
             settings.image_connect_timeout,
         )?;
-        let storage = Storage::local(&settings.storage_path)?;
         // Listening comes before the engine, which gives up exhausted jobs as it opens: a start
         // that failed after that would never tell their receivers.
         let (listener, address) = listen(&settings).await?;
         let start = SystemTime::now();
         let opened = open_engine(&settings).await?;
         let engine: Arc<dyn JobEngine> = Arc::new(opened.engine);
+        let owner = Owner::of(engine.as_ref()).await?;
+        let storage = Storage::local(&settings.storage_path, owner)?;
 
         let callbacks = Callbacks::new(outbound.clone());
         let result_urls = ResultUrls::new(

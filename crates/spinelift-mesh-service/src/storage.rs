@@ -1,6 +1,6 @@
 //! Where results and uploaded images are kept.
 
-use crate::engine::ResultObject;
+use crate::engine::{Owner, ResultKey, ResultObject};
 use crate::job::JobId;
 use axum::body::Bytes;
 use chrono::{DateTime, Utc};
@@ -18,7 +18,10 @@ use std::time::SystemTime;
 
 /// The objects that the service keeps: results, and images that clients sent along.
 #[derive(Clone)]
-pub(crate) struct Storage(Arc<dyn ObjectStore>);
+pub(crate) struct Storage {
+    store: Arc<dyn ObjectStore>,
+    owner: Owner,
+}
 
 /// The storage cannot be used at all.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +58,7 @@ impl StorageError {
 
 impl Storage {
     /// Objects as files below a directory, which is made if it does not exist.
-    pub(crate) fn local(directory: &Path) -> Result<Self, OpenStorageError> {
+    pub(crate) fn local(directory: &Path, owner: Owner) -> Result<Self, OpenStorageError> {
         let io = |source| OpenStorageError::Directory {
             path: directory.to_owned(),
             source,
@@ -70,7 +73,15 @@ impl Storage {
             // Each file is written aside, synced, renamed and its directory synced: a job is
             // marked completed only after `put`, so its result must outlive a power cut.
             .with_fsync(true);
-        Ok(Self(Arc::new(store)))
+        Ok(Self {
+            store: Arc::new(store),
+            owner,
+        })
+    }
+
+    /// A name for a result that is to be stored.
+    pub(crate) fn name_result(&self, key: &ResultKey) -> ResultObject {
+        ResultObject::new(key, &self.owner)
     }
 
     /// Stores a result; it is safe on disk afterwards.
@@ -89,7 +100,7 @@ impl Storage {
 
     /// Whether a result is there.
     pub(crate) async fn has_result(&self, object: &ResultObject) -> Result<bool, StorageError> {
-        match self.0.head(&result_key(object)).await {
+        match self.store.head(&result_key(object)).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(StorageError(error)),
@@ -103,16 +114,20 @@ impl Storage {
         }
     }
 
-    /// All results that were stored before a time, some at a time.
+    /// All own results that were stored before a time, some at a time.
     pub(crate) fn results_before(
         &self,
         time: DateTime<Utc>,
     ) -> impl Stream<Item = Vec<ResultObject>> + Send + use<> {
-        let all = self.0.list(Some(&Key::from(RESULTS)));
-        let old = all.filter_map(move |found| async move {
-            let found = found.ok().filter(|found| found.last_modified < time)?;
-            let name = found.location.filename()?.strip_suffix(".json")?;
-            ResultObject::parse(name)
+        let all = self.store.list(Some(&Key::from(RESULTS)));
+        let owner = self.owner.clone();
+        let old = all.filter_map(move |found| {
+            let old = found.ok().filter(|found| found.last_modified < time);
+            let name = old.and_then(|found| {
+                let name = found.location.filename()?.strip_suffix(".json")?;
+                ResultObject::parse(name).filter(|object| object.is_of(&owner))
+            });
+            std::future::ready(name)
         });
         old.chunks(AT_ONCE)
     }
@@ -124,26 +139,27 @@ impl Storage {
         digest: &str,
         image: Bytes,
     ) -> Result<(), StorageError> {
-        self.put(&upload_key(id, digest), image).await
+        self.put(&self.upload_key(id, digest), image).await
     }
 
     /// The image that came with a job.
     pub(crate) async fn get_upload(&self, id: &JobId, digest: &str) -> Result<Bytes, StorageError> {
-        self.get(&upload_key(id, digest)).await
+        self.get(&self.upload_key(id, digest)).await
     }
 
     /// Removes the image that came with a job.
     pub(crate) async fn remove_upload(&self, id: &JobId, digest: &str) {
-        self.remove(&upload_key(id, digest)).await;
+        self.remove(&self.upload_key(id, digest)).await;
     }
 
-    /// Removes the images that came with jobs before a time, but for those of these jobs.
+    /// Removes own images that came with jobs before a time, but for these.
     pub(crate) async fn remove_uploads_before(
         &self,
         time: DateTime<Utc>,
         needed: &HashSet<String>,
     ) {
-        let mut all = self.0.list(Some(&Key::from(UPLOADS)));
+        let own = Key::from(format!("{UPLOADS}/{}", self.owner));
+        let mut all = self.store.list(Some(&own));
         while let Some(found) = all.next().await {
             let Ok(found) = found else { continue };
             if found.last_modified < time && !needed.contains(found.location.as_ref()) {
@@ -153,8 +169,18 @@ impl Storage {
     }
 
     /// The name under which the image of a job is kept, for [`Self::remove_uploads_before`].
-    pub(crate) fn upload_name(id: &JobId, digest: &str) -> String {
-        upload_key(id, digest).to_string()
+    pub(crate) fn upload_name(&self, id: &JobId, digest: &str) -> String {
+        self.upload_key(id, digest).to_string()
+    }
+
+    /// The place of an upload. A hash, because ids come from clients: no `..`, no device names, no
+    /// two ids that are one on a file system without case.
+    fn upload_key(&self, id: &JobId, digest: &str) -> Key {
+        let mut name = String::with_capacity(64);
+        for byte in Sha256::digest(id.as_str()) {
+            let _ = write!(name, "{byte:02x}");
+        }
+        Key::from(format!("{UPLOADS}/{}/{name}-{digest}", self.owner))
     }
 
     /// Whether objects can be written, read and removed at the moment.
@@ -162,21 +188,21 @@ impl Storage {
         let key = Key::from("check");
         self.put(&key, Bytes::from_static(b"ok")).await?;
         self.get(&key).await?;
-        self.0.delete(&key).await.map_err(StorageError)
+        self.store.delete(&key).await.map_err(StorageError)
     }
 
     async fn put(&self, key: &Key, bytes: Bytes) -> Result<(), StorageError> {
-        let stored = self.0.put(key, PutPayload::from(bytes)).await;
+        let stored = self.store.put(key, PutPayload::from(bytes)).await;
         stored.map(|_| ()).map_err(StorageError)
     }
 
     async fn get(&self, key: &Key) -> Result<Bytes, StorageError> {
-        let found = self.0.get(key).await.map_err(StorageError)?;
+        let found = self.store.get(key).await.map_err(StorageError)?;
         found.bytes().await.map_err(StorageError)
     }
 
     async fn remove(&self, key: &Key) {
-        match self.0.delete(key).await {
+        match self.store.delete(key).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
             Err(error) => tracing::warn!(%key, %error, "an object could not be removed"),
         }
@@ -222,32 +248,37 @@ fn result_key(object: &ResultObject) -> Key {
     Key::from(format!("{RESULTS}/{folder}/{name}.json"))
 }
 
-/// The place of an upload. A hash, because ids come from clients: no `..`, no device names, no
-/// two ids that are one on a file system without case.
-fn upload_key(id: &JobId, digest: &str) -> Key {
-    let mut name = String::with_capacity(64);
-    for byte in Sha256::digest(id.as_str()) {
-        let _ = write!(name, "{byte:02x}");
-    }
-    Key::from(format!("{UPLOADS}/{}/{name}-{digest}", &name[..2]))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::ResultKey;
+    use crate::engine::sqlite::{Bounds, SqliteEngine};
     use spinelift_mesh::MeshParameters;
     use std::time::Duration;
 
-    fn object() -> ResultObject {
-        ResultObject::new(&ResultKey::new(&[7; 32], &MeshParameters::default()))
+    async fn storage(directory: &Path) -> Storage {
+        let bounds = Bounds {
+            queue_length: 1,
+            jobs_per_client: 1,
+            lanes: 1,
+            delivery_lanes: 1,
+            attempts: 1,
+        };
+        let jobs = tempfile::tempdir().expect("temporary directory");
+        let opened = SqliteEngine::open(&jobs.path().join("jobs.db"), bounds).expect("opens");
+        let owner = Owner::of(&opened.engine).await.expect("made");
+        Storage::local(directory, owner).expect("opens")
     }
 
-    #[test]
-    fn no_id_leads_out_of_the_directory() {
-        let digest = "ab".repeat(32);
+    #[tokio::test]
+    async fn no_id_leads_out_of_the_directory() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let storage = storage(directory.path()).await;
+        let upload_key = |id: &str| {
+            let id = JobId::parse(id).expect(id);
+            storage.upload_key(&id, &"ab".repeat(32))
+        };
         for id in ["a..b", "...", "~", "con", "A", "a"] {
-            let key = upload_key(&JobId::parse(id).expect(id), &digest).to_string();
+            let key = upload_key(id).to_string();
             let plain = |part: &str| part.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
             let parts: Vec<_> = key.split('/').collect();
             assert!(
@@ -255,7 +286,7 @@ mod tests {
                 "{key}"
             );
         }
-        let keys = ["A", "a"].map(|id| upload_key(&JobId::parse(id).expect(id), &digest));
+        let keys = ["A", "a"].map(upload_key);
         assert_ne!(keys[0], keys[1]);
     }
 
@@ -282,8 +313,9 @@ mod tests {
     #[tokio::test]
     async fn a_result_is_read_back_until_it_is_removed() {
         let directory = tempfile::tempdir().expect("temporary directory");
-        let storage = Storage::local(&directory.path().join("new/sub")).expect("opens");
-        let (object, other) = (object(), object());
+        let storage = storage(&directory.path().join("new/sub")).await;
+        let key = ResultKey::new(&[7; 32], &MeshParameters::default());
+        let (object, other) = (storage.name_result(&key), storage.name_result(&key));
         assert!(
             storage
                 .get_result(&object)
@@ -308,19 +340,22 @@ mod tests {
         assert_eq!(found, both);
         storage.remove_results(std::slice::from_ref(&object)).await;
         assert_eq!(storage.results_before(later).concat().await, [other]);
+        let stranger = self::storage(&directory.path().join("new/sub")).await;
+        let strange: Vec<ResultObject> = stranger.results_before(later).concat().await;
+        assert_eq!(strange, [], "they are another's");
         storage.check().await.expect("works");
     }
 
     #[tokio::test]
     async fn uploads_that_nobody_needs_are_removed() {
         let directory = tempfile::tempdir().expect("temporary directory");
-        let storage = Storage::local(directory.path()).expect("opens");
+        let storage = storage(directory.path()).await;
         let ids = ["a", "b", "c"].map(|id| JobId::parse(id).expect("valid"));
         for id in &ids {
             let stored = storage.put_upload(id, "d1", Bytes::from_static(b"x")).await;
             stored.expect("stored");
         }
-        let needed = HashSet::from([Storage::upload_name(&ids[0], "d1")]);
+        let needed = HashSet::from([storage.upload_name(&ids[0], "d1")]);
         let later = Utc::now() + Duration::from_secs(60);
         storage.remove_upload(&ids[1], "d1").await;
         storage.remove_uploads_before(later, &needed).await;

@@ -196,6 +196,8 @@ fn settings(args: &DemoArgs, neighbour: &Neighbour) -> Settings {
             .into_iter()
             .collect(),
         drain_timeout: Duration::from_secs(3),
+        // To show the steps, not how they are saved.
+        result_cache_size: 0,
         ..Settings::default()
     }
 }

@@ -179,5 +179,6 @@ fn no_accepted_job_is_lost_when_the_process_is_killed() {
     for id in &ids {
         assert_eq!(server.result(id), expected, "{id}");
     }
-    assert_eq!(results(&folder.path().join("data/storage")), JOBS);
+    // A kill between the result and its record leaves one that nobody refers to.
+    assert!(results(&folder.path().join("data/storage")) >= JOBS);
 }

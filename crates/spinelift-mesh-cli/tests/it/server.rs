@@ -34,6 +34,8 @@ impl Server {
             .env("STORAGE_PATH", "data/storage")
             .env("ALLOWED_PRIVATE_HOSTS", images.to_string())
             .env("MAX_ATTEMPTS", "10")
+            // Each job is to make a result of its own.
+            .env("RESULT_CACHE_SIZE", "0")
             .env("LOG_LEVEL", "error")
             .stderr(Stdio::inherit());
         Self::spawn(&mut command)

@@ -11,7 +11,7 @@ pub use live::Watch;
 pub use outbox::{
     Attempt, Delivery, DeliveryId, DeliveryRecord, DeliveryState, Next, Outbox, Replayed,
 };
-pub use results::{ResultIndex, ResultKey, ResultObject, StoredResult};
+pub use results::{Owner, ResultIndex, ResultKey, ResultObject, StoredResult};
 
 use crate::job::{Batch, Job, JobError, JobId, JobRequest, Progress};
 use crate::redacted::RedactedUrl;

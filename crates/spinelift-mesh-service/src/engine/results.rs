@@ -1,6 +1,6 @@
 //! Which results are stored, and who needs them.
 
-use super::EngineError;
+use super::{EngineError, JobEngine};
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use spinelift_mesh::{ALGORITHM_VERSION, MeshParameters};
@@ -70,10 +70,17 @@ impl ResultKey {
 pub struct ResultObject(String);
 
 impl ResultObject {
-    /// A new name.
+    /// A new name, which tells whose object it is.
     #[must_use]
-    pub fn new(key: &ResultKey) -> Self {
-        Self(format!("{}-{:016x}", key.0, fastrand::u64(..)))
+    pub fn new(key: &ResultKey, owner: &Owner) -> Self {
+        Self(format!("{}-{owner}-{:016x}", key.0, fastrand::u64(..)))
+    }
+
+    /// Whether the name was made for this owner.
+    #[must_use]
+    pub fn is_of(&self, owner: &Owner) -> bool {
+        let mut parts = self.0.split('-');
+        parts.nth(1) == Some(owner.0.as_str()) && parts.next().is_some()
     }
 
     /// A name that was made before: hexadecimal digits and `-`, four at least.
@@ -91,6 +98,28 @@ impl ResultObject {
 }
 
 impl fmt::Display for ResultObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whose objects they are: services with other jobs may use the same storage, and none must remove
+/// what it only does not know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner(String);
+
+impl Owner {
+    /// The owner of what the jobs of an engine make; the same after each start.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`].
+    pub async fn of(engine: &dyn JobEngine) -> Result<Self, EngineError> {
+        let [a, b, c, d, ..] = engine.secret("owner").await?;
+        Ok(Self(format!("{:08x}", u32::from_be_bytes([a, b, c, d]))))
+    }
+}
+
+impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -132,8 +161,10 @@ mod tests {
     #[test]
     fn names_are_unique_and_lead_nowhere() {
         let key = ResultKey::new(&[0; 32], &MeshParameters::default());
-        let names = [ResultObject::new(&key), ResultObject::new(&key)];
+        let [own, other] = ["00c0ffee", "0badf00d"].map(|owner| Owner(owner.to_owned()));
+        let names = [ResultObject::new(&key, &own), ResultObject::new(&key, &own)];
         assert_ne!(names[0], names[1]);
+        assert!(names[0].is_of(&own) && !names[0].is_of(&other));
         for name in names {
             assert_eq!(ResultObject::parse(name.as_str()), Some(name));
         }

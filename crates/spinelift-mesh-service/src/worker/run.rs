@@ -186,7 +186,7 @@ impl Runner {
         // The semaphore is never closed.
         let _slot = self.slots.acquire().await.ok();
         let result = self.compute(claim, image, reporter).await?;
-        let object = ResultObject::new(&key);
+        let object = self.storage.name_result(&key);
         let bytes = result.len() as u64;
         self.store(&object, result).await;
         Ok(StoredResult::New { key, object, bytes })

@@ -94,7 +94,7 @@ impl Sweeper {
                 let page = self.engine.list(filter.clone()).await?;
                 for job in &page.jobs {
                     if let Source::Upload { digest } = &job.request.source {
-                        needed.insert(Storage::upload_name(&job.id, digest));
+                        needed.insert(self.storage.upload_name(&job.id, digest));
                     }
                 }
                 filter.after = page.next;

@@ -76,10 +76,15 @@ fn key(image: u8) -> ResultKey {
     ResultKey::new(&[image; 32], &MeshParameters::default())
 }
 
+/// A name that no other result has.
+fn object(image: u8) -> ResultObject {
+    let name = format!("{}-{:016x}", key(image).as_str(), fastrand::u64(..));
+    ResultObject::parse(&name).unwrap()
+}
+
 /// A result of 100 bytes of its own.
 fn result(image: u8) -> (Outcome, ResultObject) {
-    let key = key(image);
-    let object = ResultObject::new(&key);
+    let (key, object) = (key(image), object(image));
     let result = StoredResult::New {
         key,
         object: object.clone(),

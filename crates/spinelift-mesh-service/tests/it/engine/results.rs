@@ -83,7 +83,7 @@ async fn only_what_nothing_refers_to_is_unused() {
     let directory = tempfile::tempdir().unwrap();
     let engine = open(directory.path()).engine;
     let object = made(&engine, "a", 1).await;
-    let stray = ResultObject::new(&key(1));
+    let stray = super::object(1);
     let unused = engine.unused(vec![object, stray.clone()]).await;
     assert_eq!(unused, Ok(vec![stray]));
 }
