@@ -7,4 +7,5 @@ mod goldens;
 mod images;
 mod limits;
 mod observer;
+mod presets;
 mod properties;
