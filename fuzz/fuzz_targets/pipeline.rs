@@ -19,6 +19,7 @@ use spinelift_mesh_fuzz::{check_mesh, check_rings, check_triangles};
 
 const LIMITS: Limits = Limits {
     max_image_dimension: 128,
+    max_image_pixels: 128 * 128,
     max_decoder_memory: 4 << 20,
     max_mesh_vertices: 500,
 };

@@ -18,6 +18,11 @@ pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), ImageLoadError> {
     }
 }
 
+/// The header's tables and a row; the metadata that is copied is part of the file.
+pub(super) fn memory(bytes: &[u8], width: u32) -> u64 {
+    (64 << 10) + u64::from(width) + 2 * bytes.len() as u64
+}
+
 pub(super) fn decode_alpha(
     bytes: &[u8],
     header: &ImageHeader,

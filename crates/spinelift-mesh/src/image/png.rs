@@ -22,6 +22,41 @@ pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), ImageLoadError> {
     }
 }
 
+/// An upper bound of what decoding allocates: the inflated rows in the decoder's buffer, which
+/// grows to at least 128 KiB and doubles; rows as pixels and as alpha; the tables of the
+/// decompression; the chunks that are kept; and, interlaced, the whole alpha plane.
+pub(super) fn memory(bytes: &[u8], width: u32, height: u32) -> u64 {
+    let field = |at: usize| u64::from(bytes.get(at).copied().unwrap_or(u8::MAX));
+    let (depth, color, interlace) = (field(24), field(25), field(28));
+    let samples = match color {
+        0 | 3 => 1,
+        4 => 2,
+        2 => 3,
+        _ => 4,
+    };
+    let row = u64::from(width) * samples * depth.min(16) / 8 + 2;
+    let buffer = 3 * (4 * row).max(128 << 10);
+    let plane = match interlace {
+        0 => 0,
+        _ => u64::from(width) * u64::from(height),
+    };
+    buffer + 4 * row + 6 * u64::from(width) + (256 << 10) + 4 * kept_chunks(bytes) + plane
+}
+
+/// Bytes of all chunks but those that hold pixels.
+fn kept_chunks(bytes: &[u8]) -> u64 {
+    let mut total = 0;
+    let mut at = 8;
+    while let Some(&[a, b, c, d, ref kind @ ..]) = bytes.get(at..at + 8) {
+        let length = u32::from_be_bytes([a, b, c, d]) as usize;
+        if kind != b"IDAT" && kind != b"fdAT" {
+            total += length.min(bytes.len() - at) as u64;
+        }
+        at = at.saturating_add(length).saturating_add(12);
+    }
+    total
+}
+
 pub(super) fn decode_alpha(
     bytes: &[u8],
     header: &ImageHeader,

@@ -10,6 +10,23 @@ pub(super) fn dimensions(bytes: &[u8], limits: &Limits) -> Result<(u32, u32), Im
     Ok(open(bytes, limits)?.dimensions())
 }
 
+/// An upper bound of what decoding allocates, in bytes for each pixel.
+///
+/// A lossless image: 4 of pixels, 3 more without alpha, 1 of transforms and entropy codes. A lossy
+/// one: 4 of pixels, 2 of planes and macroblocks, and 6 of alpha, which is a lossless image of its
+/// own. An animation: the frame and the canvas besides. To that comes 1 for the tables of the
+/// entropy codes (a file made for it may have more of them than any encoder writes), and for lossy
+/// images copies of the compressed data.
+pub(super) fn memory(bytes: &[u8], limits: &Limits, pixels: u64) -> u64 {
+    let kind = open(bytes, limits).map(|mut decoder| (decoder.is_animated(), decoder.is_lossy()));
+    let per_pixel = match kind {
+        Ok((true, _)) => 22,
+        Ok((false, true)) => 13,
+        _ => 9,
+    };
+    (512 << 10) + per_pixel * pixels + 4 * bytes.len() as u64
+}
+
 pub(super) fn decode_alpha(
     bytes: &[u8],
     header: &ImageHeader,

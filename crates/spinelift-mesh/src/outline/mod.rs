@@ -64,11 +64,33 @@ impl Outline {
 /// `concave_factor`; never below 0.1.
 #[must_use]
 pub fn tolerance(parameters: &MeshParameters, arc_length: f64) -> f64 {
+    (relative_tolerance(parameters) * arc_length).max(0.1)
+}
+
+/// The tolerance as a share of the contour's length: 0.002 to 0.15.
+#[must_use]
+pub fn relative_tolerance(parameters: &MeshParameters) -> f64 {
     let detail = parameters.detail_factor.clamp(0.001, 0.050);
     let detail = (detail - 0.001) / (0.050 - 0.001);
     let share = 0.002 + (1.0 - detail.sqrt()) * (0.03 - 0.002);
     let coarsening = 1.0 + 4.0 * parameters.concave_factor / 100.0;
-    (share * arc_length * coarsening).max(0.1)
+    share * coarsening
+}
+
+/// Steps of the longest contour that leaves more than the image's rectangle: the tolerance of
+/// longer ones is so large that no three points of the image are that far from one another.
+///
+/// What is kept lies farther than the tolerance from one another. Of three points two are in the
+/// same half of the image, so at most half of its width and its whole height apart, or the other
+/// way round.
+#[must_use]
+pub fn longest_contour(parameters: &MeshParameters, width: u32, height: u32) -> usize {
+    let (width, height) = (f64::from(width), f64::from(height));
+    let reach = (width * width / 4.0 + height * height)
+        .min(width * width + height * height / 4.0)
+        .sqrt();
+    // A step is a pixel or more; lengths are summed in single precision.
+    (1.001 * reach / relative_tolerance(parameters)) as usize + 1
 }
 
 #[cfg(test)]
@@ -90,6 +112,39 @@ mod tests {
         assert!((at(0.001, 100.0) - 150.0).abs() < 1e-9);
         assert!(at(0.02, 0.0) < at(0.01, 0.0));
         assert_eq!(tolerance(&MeshParameters::default(), 1.0), 0.1);
+    }
+
+    #[test]
+    fn what_is_longer_than_the_longest_contour_becomes_the_rectangle() {
+        const SIZE: i32 = 500;
+        let comb = |teeth: i32| Contour {
+            points: (0..teeth)
+                .map(|tooth| tooth * SIZE / teeth)
+                .flat_map(|x| [[x, 0], [x, SIZE - 1], [x + 1, SIZE - 1], [x + 1, 0]])
+                .collect(),
+            area: 1.0,
+        };
+        for (detail_factor, concave_factor) in
+            [(0.001, 0.0), (0.01, 0.0), (0.05, 0.0), (0.05, 100.0)]
+        {
+            let parameters = MeshParameters {
+                detail_factor,
+                concave_factor,
+                ..Default::default()
+            };
+            let size = SIZE as u32;
+            let longest = longest_contour(&parameters, size, size) as f64;
+            let mut longest_kept: f64 = 0.0;
+            for teeth in 1..SIZE / 2 {
+                let comb = comb(teeth);
+                if !Outline::from_contour(&comb, &parameters, size, size).is_fallback_rectangle {
+                    longest_kept = longest_kept.max(comb.arc_length());
+                }
+            }
+            // No longer one is kept, and the bound is not far off.
+            assert!(longest_kept <= longest, "{longest_kept} > {longest}");
+            assert!(longest_kept >= 0.3 * longest, "{longest_kept} << {longest}");
+        }
     }
 
     #[test]

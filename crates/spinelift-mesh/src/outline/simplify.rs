@@ -25,17 +25,14 @@ fn douglas_peucker(points: &[Point], squared_tolerance: f64) -> Vec<Point> {
     if squared_length(sub(points[c], points[b])) as f64 <= squared_tolerance {
         return vec![points[b]];
     }
-    // The ring, cut open at `b`, which stands at both ends.
-    let mut ring = Vec::with_capacity(points.len() + 1);
-    ring.extend_from_slice(&points[b..]);
-    ring.extend_from_slice(&points[..=b]);
+    let ring = Ring { points, first: b };
     let split = (c + points.len() - b) % points.len();
 
     let mut kept = Vec::new();
     let mut slices = vec![(split, points.len()), (0, split)];
     while let Some((start, end)) = slices.pop() {
-        let segment = Segment::new(ring[start], ring[end]);
-        match segment.farthest(&ring[start + 1..end]) {
+        let segment = Segment::new(ring.at(start), ring.at(end));
+        match segment.farthest(ring.between(start, end)) {
             Some((offset, distance))
                 if distance as f64 > squared_tolerance * segment.squared_length as f64 =>
             {
@@ -43,10 +40,32 @@ fn douglas_peucker(points: &[Point], squared_tolerance: f64) -> Vec<Point> {
                 slices.push((at, end));
                 slices.push((start, at));
             }
-            _ => kept.push(ring[start]),
+            _ => kept.push(ring.at(start)),
         }
     }
     kept
+}
+
+/// A closed contour, cut open at a point that stands at both ends.
+struct Ring<'a> {
+    points: &'a [Point],
+    first: usize,
+}
+
+impl Ring<'_> {
+    fn at(&self, place: usize) -> Point {
+        self.points[(self.first + place) % self.points.len()]
+    }
+
+    /// The points between two places, both excluded, in two parts.
+    fn between(&self, start: usize, end: usize) -> [&[Point]; 2] {
+        let until_cut = self.points.len() - self.first;
+        let (head, tail) = (&self.points[self.first..], &self.points[..self.first]);
+        [
+            &head[(start + 1).min(until_cut)..end.min(until_cut)],
+            &tail[(start + 1).saturating_sub(until_cut)..end.saturating_sub(until_cut)],
+        ]
+    }
 }
 
 /// Two points far apart: from the first point three times to the first farthest one; the last
@@ -87,8 +106,16 @@ impl Segment {
 
     /// The first of the points farthest from the segment, if any is off it, and its squared
     /// distance times the squared length of the segment.
-    fn farthest(&self, points: &[Point]) -> Option<(usize, i64)> {
-        let mut best = 0;
+    fn farthest(&self, [head, tail]: [&[Point]; 2]) -> Option<(usize, i64)> {
+        let found = self.farthest_above(0, head);
+        let best = found.map_or(0, |(_, distance)| distance);
+        let behind = self.farthest_above(best, tail);
+        behind.map_or(found, |(index, distance)| {
+            Some((head.len() + index, distance))
+        })
+    }
+
+    fn farthest_above(&self, mut best: i64, points: &[Point]) -> Option<(usize, i64)> {
         let mut found = None;
         for (index, &point) in points.iter().enumerate() {
             let distance = self.scaled_distance(point);
