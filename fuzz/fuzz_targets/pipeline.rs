@@ -141,7 +141,8 @@ fn mesh(picture: &Picture, parameters: &MeshParameters) -> Option<Mesh> {
     let mask = mask.finish();
     let contour = find_main_contour(&mask, parameters.min_contour_area, &mut ()).ok()?;
     assert!(contour.area >= parameters.min_contour_area);
-    let mut outline = Outline::from_contour(&contour, parameters, width, height);
+    let mut outline = Outline::from_contour(&contour, parameters, width, height, &mut ())
+        .expect("nobody stops it");
     let bounds = Bounds {
         max_area: area_bound(parameters, width, height),
         max_vertices: LIMITS.max_mesh_vertices,

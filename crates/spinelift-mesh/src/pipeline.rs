@@ -42,7 +42,10 @@ pub fn generate(
 
     begin(Step::SimplifyContour, observer)?;
     let mut outline = match contour {
-        Some(contour) => Outline::from_contour(&contour, &parameters, width, height),
+        Some(contour) => Outline::from_contour(&contour, &parameters, width, height, observer)
+            .map_err(|Stopped| MeshError::Stopped {
+                step: Step::SimplifyContour,
+            })?,
         // Simplified it would be the same.
         None => Outline::rectangle(width, height),
     };
@@ -131,6 +134,10 @@ impl AlphaSink for WatchedRows<'_> {
             proceed(self.observer.poll())?;
         }
         self.mask.row(alpha)
+    }
+
+    fn poll(&mut self) -> Result<(), Stopped> {
+        proceed(self.observer.poll())
     }
 }
 

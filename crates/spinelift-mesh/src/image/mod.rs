@@ -6,6 +6,7 @@
 
 mod jpeg;
 mod png;
+mod watched;
 mod webp;
 
 use crate::error::{ImageLoadError, Interrupted};
@@ -163,6 +164,14 @@ pub trait AlphaSink {
     /// # Errors
     /// [`Stopped`] ends decoding.
     fn row(&mut self, alpha: &[u8]) -> Result<(), Stopped>;
+
+    /// Asked again and again while there are no rows yet.
+    ///
+    /// # Errors
+    /// [`Stopped`] ends decoding.
+    fn poll(&mut self) -> Result<(), Stopped> {
+        Ok(())
+    }
 }
 
 /// Collects the whole plane.

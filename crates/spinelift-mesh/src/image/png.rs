@@ -1,10 +1,14 @@
 //! PNG, decoded row by row.
 
+use super::watched::{SharedSink, Watched};
 use super::{AlphaSink, ImageFormat, ImageHeader, damaged, out_of_memory};
 use crate::error::{ImageLoadError, Interrupted};
 use crate::limits::Limits;
 use png::{DecodingError, InterlaceInfo, Transformations};
-use std::io::Cursor;
+
+/// Bytes, and rows of an interlaced image, between two questions to the sink.
+const BYTES_PER_POLL: usize = 1 << 16;
+const ROWS_PER_POLL: usize = 1 << 6;
 
 /// Width and height stand at fixed places behind the signature; reading them here tells a size
 /// of zero or a gigantic one apart from a broken file, before the decoder sees the bytes.
@@ -63,9 +67,13 @@ pub(super) fn decode_alpha(
     limits: &Limits,
     sink: &mut dyn AlphaSink,
 ) -> Result<(), Interrupted<ImageLoadError>> {
-    let fail = |error| Interrupted::Failed(load_error(error, limits));
+    let sink = SharedSink::new(sink);
+    let fail = |error| match sink.is_stopped() {
+        true => Interrupted::Stopped,
+        false => Interrupted::Failed(load_error(error, limits)),
+    };
     let mut decoder = png::Decoder::new_with_limits(
-        Cursor::new(bytes),
+        Watched::new(bytes, BYTES_PER_POLL, &sink),
         png::Limits {
             bytes: limits.max_decoder_memory,
         },
@@ -85,11 +93,16 @@ pub(super) fn decode_alpha(
     let width = header.width as usize;
     let mut row = Vec::with_capacity(width);
     let mut plane = Vec::new();
+    let mut rows = 0;
     while let Some(pixels) = reader.next_interlaced_row().map_err(fail)? {
         alpha.extract(pixels.data(), &mut row);
         match pixels.interlace() {
             InterlaceInfo::Null(_) => sink.row(&row)?,
             InterlaceInfo::Adam7(pass) => {
+                rows += 1;
+                if rows % ROWS_PER_POLL == 0 {
+                    sink.poll()?;
+                }
                 plane.resize(width * header.height as usize, 0);
                 png::expand_interlaced_row(&mut plane, width, &row, pass, 8);
             }

@@ -6,6 +6,7 @@ pub use simplify::simplify;
 
 use crate::contour::Contour;
 use crate::parameters::MeshParameters;
+use crate::progress::{Observer, Stopped};
 
 /// A closed polygon around the sprite, in ring order; the last vertex joins the first.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,24 +20,27 @@ pub struct Outline {
 impl Outline {
     /// Simplifies a contour with the [tolerance] that the parameters ask for. Where fewer than
     /// three vertices are left, the image's rectangle is the outline.
-    #[must_use]
+    ///
+    /// # Errors
+    /// [`Stopped`] when the observer said so.
     pub fn from_contour(
         contour: &Contour,
         parameters: &MeshParameters,
         width: u32,
         height: u32,
-    ) -> Self {
+        observer: &mut dyn Observer,
+    ) -> Result<Self, Stopped> {
         let arc_length = contour.arc_length();
         if contour.points.len() >= 3 && arc_length > 0.0 {
-            let points = simplify(&contour.points, tolerance(parameters, arc_length));
+            let points = simplify(&contour.points, tolerance(parameters, arc_length), observer)?;
             if points.len() >= 3 {
-                return Outline {
+                return Ok(Outline {
                     points,
                     is_fallback_rectangle: false,
-                };
+                });
             }
         }
-        Self::rectangle(width, height)
+        Ok(Self::rectangle(width, height))
     }
 
     /// The image's rectangle, for want of anything better.
@@ -137,7 +141,9 @@ mod tests {
             let mut longest_kept: f64 = 0.0;
             for teeth in 1..SIZE / 2 {
                 let comb = comb(teeth);
-                if !Outline::from_contour(&comb, &parameters, size, size).is_fallback_rectangle {
+                let outline = Outline::from_contour(&comb, &parameters, size, size, &mut ())
+                    .expect("nobody stops it");
+                if !outline.is_fallback_rectangle {
                     longest_kept = longest_kept.max(comb.arc_length());
                 }
             }
@@ -153,7 +159,8 @@ mod tests {
             points: vec![[0, 0], [5, 0]],
             area: 0.0,
         };
-        let outline = Outline::from_contour(&contour, &MeshParameters::default(), 6, 1);
+        let outline = Outline::from_contour(&contour, &MeshParameters::default(), 6, 1, &mut ())
+            .expect("nobody stops it");
         assert!(outline.is_fallback_rectangle);
         assert_eq!(outline.points, [[0, 0], [6, 0], [6, 1], [0, 1]]);
     }
