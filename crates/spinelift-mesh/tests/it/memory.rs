@@ -1,6 +1,6 @@
 //! The estimate of memory against what is allocated.
 
-use crate::drawing::png;
+use crate::drawing::{interlaced, png};
 use spinelift_mesh::image::ImageHeader;
 use spinelift_mesh::{Limits, MeshParameters, generate, memory};
 use std::fs;
@@ -51,48 +51,6 @@ fn webp(pixels: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The pixels at every place of the seven passes, uncompressed.
-fn interlaced(pixels: &[u8]) -> Vec<u8> {
-    use flate2::{Compression, Crc, write::ZlibEncoder};
-    use std::io::Write;
-    let mut rows = ZlibEncoder::new(Vec::new(), Compression::fast());
-    let passes = [
-        (0, 0, 8, 8),
-        (4, 0, 8, 8),
-        (0, 4, 4, 8),
-        (2, 0, 4, 4),
-        (0, 2, 2, 4),
-        (1, 0, 2, 2),
-        (0, 1, 1, 2),
-    ];
-    for (left, top, across, down) in passes {
-        for y in (top..SIZE).step_by(down) {
-            rows.write_all(&[0]).unwrap();
-            for x in (left..SIZE).step_by(across) {
-                let at = 4 * (y * SIZE + x);
-                rows.write_all(&pixels[at..at + 4]).unwrap();
-            }
-        }
-    }
-    let size = (SIZE as u32).to_be_bytes();
-    let header = [&size[..], &size, &[8, 6, 0, 0, 1]].concat();
-    let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
-    for (kind, data) in [
-        (b"IHDR", header),
-        (b"IDAT", rows.finish().unwrap()),
-        (b"IEND", Vec::new()),
-    ] {
-        let mut crc = Crc::new();
-        crc.update(kind);
-        crc.update(&data);
-        bytes.extend((data.len() as u32).to_be_bytes());
-        bytes.extend(kind);
-        bytes.extend(&data);
-        bytes.extend(crc.sum().to_be_bytes());
-    }
-    bytes
-}
-
 fn committed(name: &str) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/images");
     fs::read(folder.join(name)).unwrap()
@@ -114,8 +72,8 @@ fn images() -> Vec<(&'static str, Vec<u8>)> {
             encoded(&rgba(&mut |x, y| x % 12 < 6 && y % 12 < 6)),
         ),
         ("comb", encoded(&rgba(&mut |x, y| x % 2 == 0 || y == 0))),
-        ("interlaced PNG", interlaced(&blob)),
-        ("interlaced noise", interlaced(&noise(41))),
+        ("interlaced PNG", interlaced(SIZE, &blob)),
+        ("interlaced noise", interlaced(SIZE, &noise(41))),
         ("lossless WebP", webp(&blob)),
         ("lossless WebP of noise", webp(&noise(41))),
     ];
