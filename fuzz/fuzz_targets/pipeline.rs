@@ -19,6 +19,7 @@ use spinelift_mesh_fuzz::{check_mesh, check_rings, check_triangles};
 
 const LIMITS: Limits = Limits {
     max_image_dimension: 128,
+    max_image_pixels: 128 * 128,
     max_decoder_memory: 4 << 20,
     max_mesh_vertices: 500,
 };
@@ -140,7 +141,8 @@ fn mesh(picture: &Picture, parameters: &MeshParameters) -> Option<Mesh> {
     let mask = mask.finish();
     let contour = find_main_contour(&mask, parameters.min_contour_area, &mut ()).ok()?;
     assert!(contour.area >= parameters.min_contour_area);
-    let mut outline = Outline::from_contour(&contour, parameters, width, height);
+    let mut outline = Outline::from_contour(&contour, parameters, width, height, &mut ())
+        .expect("nobody stops it");
     let bounds = Bounds {
         max_area: area_bound(parameters, width, height),
         max_vertices: LIMITS.max_mesh_vertices,

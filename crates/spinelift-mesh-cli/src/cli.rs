@@ -164,6 +164,10 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "PIXELS", default_value_t = Limits::DEFAULT.max_image_dimension)]
     #[arg(value_parser = value_parser!(u32).range(1..))]
     max_image_dimension: u32,
+    /// Largest number of pixels of an image.
+    #[arg(long, value_name = "PIXELS", default_value_t = Limits::DEFAULT.max_image_pixels)]
+    #[arg(value_parser = value_parser!(u64).range(1..))]
+    max_image_pixels: u64,
     /// Most memory that decoding may take, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = Limits::DEFAULT.max_decoder_memory)]
     max_decoder_memory: usize,
@@ -176,6 +180,7 @@ impl LimitArgs {
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             max_image_dimension: self.max_image_dimension,
+            max_image_pixels: self.max_image_pixels,
             max_decoder_memory: self.max_decoder_memory,
             max_mesh_vertices: self.max_mesh_vertices,
         }

@@ -65,6 +65,7 @@ impl From<MeshError> for Problem {
 fn flags_by_name(advice: &str) -> String {
     [
         "max_image_dimension",
+        "max_image_pixels",
         "max_decoder_memory",
         "max_mesh_vertices",
     ]

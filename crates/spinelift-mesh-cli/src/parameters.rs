@@ -1,9 +1,10 @@
 //! The mesh parameters as flags, made from the library's table, and as a file.
 
 use crate::failure::{Failure, Problem};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use serde_json::{Map, Value};
-use spinelift_mesh::parameters::{PARAMETERS, ParameterKind};
+use spinelift_mesh::parameters::{PARAMETERS, PRESETS, ParameterKind, Preset};
 use spinelift_mesh::{MeshParameters, Warning};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ const HEADING: &str = "Mesh parameters";
 /// What was given on the command line; [`read`](Self::read) makes parameters of it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ParameterArgs {
+    preset: Option<&'static Preset>,
     file: Option<PathBuf>,
     given: Map<String, Value>,
 }
@@ -42,7 +44,7 @@ impl Args for ParameterArgs {
             .value_parser(value_parser!(PathBuf))
             .help_heading(HEADING)
             .help("JSON file with parameters by name; flags override it");
-        command.args(flags).arg(file)
+        command.arg(preset()).args(flags).arg(file)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -58,6 +60,9 @@ impl FromArgMatches for ParameterArgs {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.preset = matches
+            .get_one::<String>("preset")
+            .and_then(|name| Preset::by_name(name));
         self.file = matches.get_one("params").cloned();
         for spec in &PARAMETERS {
             if let Some(value) = matches.get_one::<Value>(spec.name) {
@@ -76,12 +81,32 @@ impl ParameterArgs {
             None => Map::new(),
         };
         parameters.extend(self.given);
-        MeshParameters::from_json(&Value::Object(parameters)).map_err(|errors| {
+        let base = self
+            .preset
+            .map_or(MeshParameters::DEFAULT, |preset| preset.parameters);
+        MeshParameters::from_json_over(&Value::Object(parameters), base).map_err(|errors| {
             // Flags have been checked already, so the file is to blame.
             let path = self.file.unwrap_or_default();
             Failure::Usage(format!("{}: {errors}", path.display()))
         })
     }
+}
+
+/// The flag that names a preset; a wrong name is answered with those that exist.
+fn preset() -> Arg {
+    let names = PRESETS.iter().map(|preset| {
+        PossibleValue::new(preset.name)
+            .alias(preset.name.replace('_', "-"))
+            .help(format!("{}. {}", preset.title, preset.description))
+    });
+    // An alias is accepted as it was typed; the table knows the name alone.
+    let names = PossibleValuesParser::new(names).map(|name| name.replace('-', "_"));
+    Arg::new("preset")
+        .long("preset")
+        .value_name("NAME")
+        .value_parser(names)
+        .help_heading(HEADING)
+        .help("Begin with a named set of parameters; --params and flags override it")
 }
 
 fn read_file(path: &Path) -> Result<Map<String, Value>, Failure> {
@@ -154,6 +179,39 @@ mod tests {
         assert_eq!(parameters.detail_factor, 0.02);
         assert_eq!(parameters.alpha_threshold, 3);
         assert_eq!(warnings.len(), 1);
+    }
+
+    #[test]
+    fn flags_and_the_file_override_the_preset() {
+        let file = file("{\"detail_factor\": 0.02, \"alpha_threshold\": 3}");
+        let path = file.path().to_str().expect("UTF-8");
+        for preset in PRESETS {
+            let read = |rest: &[&str]| {
+                let args = [&["--preset", preset.name], rest].concat();
+                parse(&args).expect("valid").read().expect("valid").0
+            };
+            assert_eq!(read(&[]), preset.parameters);
+            let overridden = MeshParameters {
+                detail_factor: 0.04,
+                alpha_threshold: 3,
+                ..preset.parameters
+            };
+            let given = ["--detail-factor", "0.04", "--params", path];
+            assert_eq!(read(&given), overridden);
+            // In the spelling of flags.
+            let spelt = preset.name.replace('_', "-");
+            let args = parse(&["--preset", &spelt]).expect("valid");
+            assert_eq!(args.preset, Some(preset));
+        }
+    }
+
+    #[test]
+    fn an_unknown_preset_is_answered_with_those_that_exist() {
+        let error = parse(&["--preset", "best"]).expect_err("there is none");
+        assert_eq!(error.exit_code(), 2);
+        for name in PRESETS.iter().map(|preset| preset.name) {
+            assert!(error.to_string().contains(name), "{error}");
+        }
     }
 
     #[test]

@@ -114,8 +114,9 @@ impl Service {
             caches: settings.result_cache_size > 0,
             limits: Limits {
                 max_image_dimension: settings.max_image_dimension,
+                max_image_pixels: settings.max_image_pixels.get() as u64,
+                max_decoder_memory: settings.max_decoder_memory.get(),
                 max_mesh_vertices: settings.max_mesh_vertices.get(),
-                ..Limits::DEFAULT
             },
             timeout: settings.job_timeout,
             pace: Arc::clone(&pace),

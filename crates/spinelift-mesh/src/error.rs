@@ -75,6 +75,18 @@ pub enum ImageLoadError {
         /// [`Limits::max_image_dimension`](crate::Limits::max_image_dimension).
         limit: u32,
     },
+    /// There are more pixels than allowed.
+    #[error("the image has {pixels} pixels ({width} x {height}); at most {limit} are allowed")]
+    TooManyPixels {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// Pixels altogether.
+        pixels: u64,
+        /// [`Limits::max_image_pixels`](crate::Limits::max_image_pixels).
+        limit: u64,
+    },
     /// Decoding needs more memory than allowed.
     #[error("decoding needs more than the {limit} bytes of memory allowed")]
     DecoderMemory {
@@ -175,7 +187,9 @@ impl MeshError {
                 TriangulationError::NotFinite | TriangulationError::OutOfRange { .. },
             ) => Fault::Parameters,
             MeshError::ImageLoad(
-                ImageLoadError::TooLarge { .. } | ImageLoadError::DecoderMemory { .. },
+                ImageLoadError::TooLarge { .. }
+                | ImageLoadError::TooManyPixels { .. }
+                | ImageLoadError::DecoderMemory { .. },
             )
             | MeshError::Triangulation(TriangulationError::TooManyVertices { .. }) => Fault::Limit,
             MeshError::ImageLoad(_) | MeshError::ContourExtraction(_) => Fault::Image,
@@ -244,6 +258,18 @@ impl ImageLoadError {
                 "height": height,
                 "max_image_dimension": limit,
             }),
+            ImageLoadError::TooManyPixels {
+                width,
+                height,
+                pixels,
+                limit,
+            } => json!({
+                "reason": "too_many_pixels",
+                "width": width,
+                "height": height,
+                "pixels": pixels,
+                "max_image_pixels": limit,
+            }),
             ImageLoadError::DecoderMemory { limit } => {
                 json!({ "reason": "decoder_memory", "max_decoder_memory": limit })
             }
@@ -263,6 +289,9 @@ impl ImageLoadError {
             ImageLoadError::NoPixels { .. } => "Export the image again with at least one pixel.",
             ImageLoadError::TooLarge { .. } => {
                 "Scale the image down, or raise max_image_dimension."
+            }
+            ImageLoadError::TooManyPixels { .. } => {
+                "Scale the image down, or raise max_image_pixels."
             }
             ImageLoadError::DecoderMemory { .. } => {
                 "Save the image as a PNG without interlacing, scale it down, or raise max_decoder_memory."

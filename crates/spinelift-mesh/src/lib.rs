@@ -20,6 +20,7 @@ pub mod export;
 pub mod image;
 pub mod limits;
 pub mod mask;
+pub mod memory;
 pub mod mesh;
 pub mod outline;
 pub mod parameters;

@@ -1,13 +1,13 @@
 //! The nine steps, one after the other.
 
-use crate::contour::find_main_contour;
+use crate::contour::find_main_contour_within;
 use crate::edges::Edges;
 use crate::error::{Interrupted, MeshError, TriangulationError};
 use crate::image::{AlphaSink, ImageHeader, decode_alpha};
 use crate::limits::Limits;
 use crate::mask::{BinaryMask, MaskBuilder};
 use crate::mesh::{ALGORITHM_VERSION, Mesh, Metadata};
-use crate::outline::Outline;
+use crate::outline::{Outline, longest_contour};
 use crate::parameters::MeshParameters;
 use crate::progress::{Observer, Step, Stopped, proceed};
 use crate::triangulation::{Bounds, Repair, Triangulation, area_bound, triangulate};
@@ -34,12 +34,21 @@ pub fn generate(
     let mask = make_mask(image, &header, &parameters, limits, observer)?;
 
     begin(Step::FindMainContour, observer)?;
-    let contour = find_main_contour(&mask, parameters.min_contour_area, observer)
+    let longest = longest_contour(&parameters, width, height);
+    let minimum = parameters.min_contour_area;
+    let contour = find_main_contour_within(&mask, minimum, longest, observer)
         .map_err(|error| error.during(Step::FindMainContour))?;
     drop(mask);
 
     begin(Step::SimplifyContour, observer)?;
-    let mut outline = Outline::from_contour(&contour, &parameters, width, height);
+    let mut outline = match contour {
+        Some(contour) => Outline::from_contour(&contour, &parameters, width, height, observer)
+            .map_err(|Stopped| MeshError::Stopped {
+                step: Step::SimplifyContour,
+            })?,
+        // Simplified it would be the same.
+        None => Outline::rectangle(width, height),
+    };
 
     begin(Step::TriangulateMesh, observer)?;
     let bounds = Bounds {
@@ -125,6 +134,10 @@ impl AlphaSink for WatchedRows<'_> {
             proceed(self.observer.poll())?;
         }
         self.mask.row(alpha)
+    }
+
+    fn poll(&mut self) -> Result<(), Stopped> {
+        proceed(self.observer.poll())
     }
 }
 

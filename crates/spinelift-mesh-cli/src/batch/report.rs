@@ -115,6 +115,7 @@ impl Report {
                 "warnings": recipe.warnings,
                 "limits": {
                     "max_image_dimension": recipe.limits.max_image_dimension,
+                    "max_image_pixels": recipe.limits.max_image_pixels,
                     "max_decoder_memory": recipe.limits.max_decoder_memory,
                     "max_mesh_vertices": recipe.limits.max_mesh_vertices,
                 },

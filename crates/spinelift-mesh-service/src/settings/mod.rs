@@ -88,6 +88,10 @@ settings! {
         "Seconds that answering a request may take.";
     "MAX_IMAGE_DIMENSION" max_image_dimension: u32 = DIMENSION("4096"),
         "Largest width and largest height of an image, in pixels.";
+    "MAX_IMAGE_PIXELS" max_image_pixels: NonZeroUsize = COUNT("16777216"),
+        "Most pixels of an image, width times height; the default is 4096 x 4096.";
+    "MAX_DECODER_MEMORY" max_decoder_memory: NonZeroUsize = SIZE("134217728"),
+        "Most bytes of memory that decoding an image may take.";
     "MAX_IMAGE_BYTES" max_image_bytes: NonZeroUsize = SIZE("104857600"),
         "Most bytes of an image file; the default is above what an uncompressed image of 4096 x 4096 pixels takes.";
     "MAX_MESH_VERTICES" max_mesh_vertices: NonZeroUsize = COUNT("100000"),

@@ -109,7 +109,7 @@ fn large_images(table: &mut Table) {
             let points = contour.points.len();
             table.measure(
                 &format!("simplify {points} points of {}", image.name),
-                || Outline::from_contour(&contour, &parameters, 4096, 4096),
+                || Outline::from_contour(&contour, &parameters, 4096, 4096, &mut ()),
             );
             table.peer("OpenCV", peers.get("simplify"));
         }

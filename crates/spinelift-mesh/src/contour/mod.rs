@@ -9,7 +9,7 @@ mod trace;
 use crate::error::{ContourError, Interrupted};
 use crate::mask::BinaryMask;
 use crate::progress::{Observer, Stopped, proceed};
-use trace::Tracer;
+use trace::{Border, Tracer};
 
 /// The border of an 8-connected component, through pixel centres.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,9 +51,24 @@ pub fn find_main_contour(
     min_contour_area: f64,
     observer: &mut dyn Observer,
 ) -> Result<Contour, Interrupted<ContourError>> {
+    let contour = find_main_contour_within(mask, min_contour_area, usize::MAX, observer)?;
+    Ok(contour.unwrap_or_else(|| unreachable!("no contour has so many steps")))
+}
+
+/// The same, but `None` where the contour has more than `max_steps` steps from pixel to pixel:
+/// then its points are not collected, and take no memory.
+///
+/// # Errors
+/// As [`find_main_contour`].
+pub fn find_main_contour_within(
+    mask: &BinaryMask,
+    min_contour_area: f64,
+    max_steps: usize,
+    observer: &mut dyn Observer,
+) -> Result<Option<Contour>, Interrupted<ContourError>> {
     let mut tracer = Tracer::new(mask);
-    let (start, area) =
-        largest(mask, &mut tracer, observer)?.ok_or(ContourError::NothingVisible)?;
+    let border = largest(mask, &mut tracer, observer)?.ok_or(ContourError::NothingVisible)?;
+    let area = border.area();
     if area < min_contour_area {
         return Err(ContourError::TooSmall {
             largest: area,
@@ -61,17 +76,20 @@ pub fn find_main_contour(
         }
         .into());
     }
-    let points = tracer.points(start, observer)?;
-    Ok(Contour { points, area })
+    if border.steps > max_steps {
+        return Ok(None);
+    }
+    let points = tracer.into_points(&border, observer)?;
+    Ok(Some(Contour { points, area }))
 }
 
-/// The first cell and the area of the largest component.
+/// The border of the largest component.
 fn largest(
     mask: &BinaryMask,
     tracer: &mut Tracer<'_>,
     observer: &mut dyn Observer,
-) -> Result<Option<(usize, f64)>, Stopped> {
-    let mut best: Option<(usize, u64)> = None;
+) -> Result<Option<Border>, Stopped> {
+    let mut best: Option<Border> = None;
     for y in 0..mask.height() as usize {
         if y % 64 == 0 {
             proceed(observer.poll())?;
@@ -81,15 +99,15 @@ fn largest(
         // Invariant: `from` is outside of every contour found so far.
         while let Some(cell) = mask.next_set(from, end) {
             if !tracer.is_traced(cell) {
-                let doubled_area = tracer.mark(cell, observer)?;
-                if best.is_none_or(|(_, best)| doubled_area >= best) {
-                    best = Some((cell, doubled_area));
+                let border = tracer.mark(cell, observer)?;
+                if best.is_none_or(|best| border.doubled_area >= best.doubled_area) {
+                    best = Some(border);
                 }
             }
             from = tracer.exit_from(cell, end);
         }
     }
-    Ok(best.map(|(start, doubled_area)| (start, doubled_area as f64 / 2.0)))
+    Ok(best)
 }
 
 #[cfg(test)]
@@ -152,6 +170,14 @@ mod tests {
             "#......", "#.####.", "#.####.", "#.####.", "#......", "#######",
         ]);
         assert_eq!(found.points[0], [2, 1]);
+    }
+
+    #[test]
+    fn a_contour_of_more_steps_than_wanted_is_not_collected() {
+        let square = mask(&["###", "###", "###"]);
+        let within = |steps| find_main_contour_within(&square, 1.0, steps, &mut ());
+        assert_eq!(within(8), Ok(Some(contour(&["###", "###", "###"]))));
+        assert_eq!(within(7), Ok(None));
     }
 
     #[test]

@@ -60,6 +60,23 @@ const DIRECTION: u8 = 0b111;
 const EXIT: u8 = 1 << 3;
 const ENTRY: u8 = 1 << 4;
 
+/// A border that has been followed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Border {
+    /// The first cell of its component in raster order.
+    start: usize,
+    /// Steps from pixel to pixel around it; at least as many as points where it turns.
+    pub(super) steps: usize,
+    /// Twice the enclosed area.
+    pub(super) doubled_area: u64,
+}
+
+impl Border {
+    pub(super) fn area(&self) -> f64 {
+        self.doubled_area as f64 / 2.0
+    }
+}
+
 /// Follows outer borders, and marks them so that each is followed once.
 pub(super) struct Tracer<'a> {
     mask: &'a BinaryMask,
@@ -93,23 +110,27 @@ impl<'a> Tracer<'a> {
     }
 
     /// Follows the border that starts at `start`, the first cell of its component in raster
-    /// order, and marks it. Returns twice the enclosed area.
+    /// order, and marks it.
     pub(super) fn mark(
         &mut self,
         start: usize,
         observer: &mut dyn Observer,
-    ) -> Result<u64, Stopped> {
+    ) -> Result<Border, Stopped> {
         self.follow::<true>(start, |_| (), observer)
     }
 
-    /// The points of a border that has been marked, where it changes its direction.
-    pub(super) fn points(
-        &mut self,
-        start: usize,
+    /// The points of a border that has been marked, where it changes its direction. The marks are
+    /// given up first, so that they and the points do not take memory at the same time.
+    pub(super) fn into_points(
+        mut self,
+        border: &Border,
         observer: &mut dyn Observer,
     ) -> Result<Vec<[i32; 2]>, Stopped> {
-        let mut points = Vec::new();
-        self.follow::<false>(start, |point| points.push(point), observer)?;
+        self.entries = BinaryMask::from_fn(0, 0, |_, _| false);
+        self.exits = self.entries.clone();
+        let mut points = Vec::with_capacity(border.steps);
+        self.follow::<false>(border.start, |point| points.push(point), observer)?;
+        points.shrink_to_fit();
         Ok(points)
     }
 
@@ -118,14 +139,20 @@ impl<'a> Tracer<'a> {
         start: usize,
         mut turn: impl FnMut([i32; 2]),
         observer: &mut dyn Observer,
-    ) -> Result<u64, Stopped> {
+    ) -> Result<Border, Stopped> {
         let mut point = self.mask.pixel(start);
         let around = neighbours(self.neighbourhood(start));
         if around == 0 {
-            self.entries.set(start);
-            self.exits.set(start);
+            if MARK {
+                self.entries.set(start);
+                self.exits.set(start);
+            }
             turn(point);
-            return Ok(0);
+            return Ok(Border {
+                start,
+                steps: 1,
+                doubled_area: 0,
+            });
         }
         // The last neighbour: the first one clockwise from west.
         let turns = around.rotate_right(WEST).leading_zeros();
@@ -136,7 +163,9 @@ impl<'a> Tracer<'a> {
         let mut cell = start;
         let mut backwards = to_last;
         let mut previous = to_last ^ 4;
-        for steps in 1.. {
+        let mut steps = 0;
+        loop {
+            steps += 1;
             if steps % STEPS_PER_POLL == 0 {
                 proceed(observer.poll())?;
             }
@@ -162,7 +191,11 @@ impl<'a> Tracer<'a> {
             cell = next;
             backwards = direction ^ 4;
         }
-        Ok(doubled_area.unsigned_abs())
+        Ok(Border {
+            start,
+            steps,
+            doubled_area: doubled_area.unsigned_abs(),
+        })
     }
 
     fn neighbour(&self, cell: usize, direction: usize) -> usize {

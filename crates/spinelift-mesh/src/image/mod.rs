@@ -6,6 +6,7 @@
 
 mod jpeg;
 mod png;
+mod watched;
 mod webp;
 
 use crate::error::{ImageLoadError, Interrupted};
@@ -107,6 +108,8 @@ pub struct ImageHeader {
     pub width: u32,
     /// Height in pixels, at least 1.
     pub height: u32,
+    /// An upper bound of the bytes that decoding allocates beside the file.
+    pub decoder_memory: u64,
 }
 
 impl ImageHeader {
@@ -122,6 +125,7 @@ impl ImageHeader {
             ImageFormat::Jpeg => jpeg::dimensions(bytes),
         }?;
         let limit = limits.max_image_dimension;
+        let pixels = u64::from(width) * u64::from(height);
         if width == 0 || height == 0 {
             Err(ImageLoadError::NoPixels { width, height })
         } else if width > limit || height > limit {
@@ -130,11 +134,24 @@ impl ImageHeader {
                 height,
                 limit,
             })
+        } else if pixels > limits.max_image_pixels {
+            Err(ImageLoadError::TooManyPixels {
+                width,
+                height,
+                pixels,
+                limit: limits.max_image_pixels,
+            })
         } else {
+            let decoder_memory = match format {
+                ImageFormat::Png => png::memory(bytes, width, height),
+                ImageFormat::WebP => webp::memory(bytes, limits, pixels),
+                ImageFormat::Jpeg => jpeg::memory(bytes, width),
+            };
             Ok(ImageHeader {
                 format,
                 width,
                 height,
+                decoder_memory,
             })
         }
     }
@@ -147,6 +164,14 @@ pub trait AlphaSink {
     /// # Errors
     /// [`Stopped`] ends decoding.
     fn row(&mut self, alpha: &[u8]) -> Result<(), Stopped>;
+
+    /// Asked again and again while there are no rows yet.
+    ///
+    /// # Errors
+    /// [`Stopped`] ends decoding.
+    fn poll(&mut self) -> Result<(), Stopped> {
+        Ok(())
+    }
 }
 
 /// Collects the whole plane.

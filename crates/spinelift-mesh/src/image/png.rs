@@ -1,10 +1,14 @@
 //! PNG, decoded row by row.
 
+use super::watched::{SharedSink, Watched};
 use super::{AlphaSink, ImageFormat, ImageHeader, damaged, out_of_memory};
 use crate::error::{ImageLoadError, Interrupted};
 use crate::limits::Limits;
 use png::{DecodingError, InterlaceInfo, Transformations};
-use std::io::Cursor;
+
+/// Bytes, and rows of an interlaced image, between two questions to the sink.
+const BYTES_PER_POLL: usize = 1 << 16;
+const ROWS_PER_POLL: usize = 1 << 6;
 
 /// Width and height stand at fixed places behind the signature; reading them here tells a size
 /// of zero or a gigantic one apart from a broken file, before the decoder sees the bytes.
@@ -22,15 +26,54 @@ pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), ImageLoadError> {
     }
 }
 
+/// An upper bound of what decoding allocates: the inflated rows in the decoder's buffer, which
+/// grows to at least 128 KiB and doubles; rows as pixels and as alpha; the tables of the
+/// decompression; the chunks that are kept; and, interlaced, the whole alpha plane.
+pub(super) fn memory(bytes: &[u8], width: u32, height: u32) -> u64 {
+    let field = |at: usize| u64::from(bytes.get(at).copied().unwrap_or(u8::MAX));
+    let (depth, color, interlace) = (field(24), field(25), field(28));
+    let samples = match color {
+        0 | 3 => 1,
+        4 => 2,
+        2 => 3,
+        _ => 4,
+    };
+    let row = u64::from(width) * samples * depth.min(16) / 8 + 2;
+    let buffer = 3 * (4 * row).max(128 << 10);
+    let plane = match interlace {
+        0 => 0,
+        _ => u64::from(width) * u64::from(height),
+    };
+    buffer + 4 * row + 6 * u64::from(width) + (256 << 10) + 4 * kept_chunks(bytes) + plane
+}
+
+/// Bytes of all chunks but those that hold pixels.
+fn kept_chunks(bytes: &[u8]) -> u64 {
+    let mut total = 0;
+    let mut at = 8;
+    while let Some(&[a, b, c, d, ref kind @ ..]) = bytes.get(at..at + 8) {
+        let length = u32::from_be_bytes([a, b, c, d]) as usize;
+        if kind != b"IDAT" && kind != b"fdAT" {
+            total += length.min(bytes.len() - at) as u64;
+        }
+        at = at.saturating_add(length).saturating_add(12);
+    }
+    total
+}
+
 pub(super) fn decode_alpha(
     bytes: &[u8],
     header: &ImageHeader,
     limits: &Limits,
     sink: &mut dyn AlphaSink,
 ) -> Result<(), Interrupted<ImageLoadError>> {
-    let fail = |error| Interrupted::Failed(load_error(error, limits));
+    let sink = SharedSink::new(sink);
+    let fail = |error| match sink.is_stopped() {
+        true => Interrupted::Stopped,
+        false => Interrupted::Failed(load_error(error, limits)),
+    };
     let mut decoder = png::Decoder::new_with_limits(
-        Cursor::new(bytes),
+        Watched::new(bytes, BYTES_PER_POLL, &sink),
         png::Limits {
             bytes: limits.max_decoder_memory,
         },
@@ -50,11 +93,16 @@ pub(super) fn decode_alpha(
     let width = header.width as usize;
     let mut row = Vec::with_capacity(width);
     let mut plane = Vec::new();
+    let mut rows = 0;
     while let Some(pixels) = reader.next_interlaced_row().map_err(fail)? {
         alpha.extract(pixels.data(), &mut row);
         match pixels.interlace() {
             InterlaceInfo::Null(_) => sink.row(&row)?,
             InterlaceInfo::Adam7(pass) => {
+                rows += 1;
+                if rows % ROWS_PER_POLL == 0 {
+                    sink.poll()?;
+                }
                 plane.resize(width * header.height as usize, 0);
                 png::expand_interlaced_row(&mut plane, width, &row, pass, 8);
             }

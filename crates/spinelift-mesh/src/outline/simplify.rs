@@ -4,38 +4,50 @@
 //! Same results as OpenCV's `approxPolyDP` from 4.13 on. Squared distances are compared as
 //! products of integers, which are exact: no division, no root.
 
+use crate::progress::{Observer, Stopped, proceed};
+
+/// Points between two questions to the observer.
+const POINTS_PER_POLL: usize = 1 << 16;
+
 type Point = [i32; 2];
 
 /// Simplifies a closed contour so that it stays within `tolerance` pixels of the result.
 ///
 /// Returns a subset of the points, in order; one point alone if all are that near.
-#[must_use]
-pub fn simplify(points: &[Point], tolerance: f64) -> Vec<Point> {
+///
+/// # Errors
+/// [`Stopped`] when the observer said so.
+pub fn simplify(
+    points: &[Point],
+    tolerance: f64,
+    observer: &mut dyn Observer,
+) -> Result<Vec<Point>, Stopped> {
     if points.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let squared = tolerance * tolerance;
-    let mut kept = douglas_peucker(points, squared);
+    let mut kept = douglas_peucker(points, squared, observer)?;
     drop_nearly_collinear(&mut kept, squared);
-    kept
+    Ok(kept)
 }
 
-fn douglas_peucker(points: &[Point], squared_tolerance: f64) -> Vec<Point> {
-    let (b, c) = far_pair(points);
+fn douglas_peucker(
+    points: &[Point],
+    squared_tolerance: f64,
+    observer: &mut dyn Observer,
+) -> Result<Vec<Point>, Stopped> {
+    let (b, c) = far_pair(points, observer)?;
     if squared_length(sub(points[c], points[b])) as f64 <= squared_tolerance {
-        return vec![points[b]];
+        return Ok(vec![points[b]]);
     }
-    // The ring, cut open at `b`, which stands at both ends.
-    let mut ring = Vec::with_capacity(points.len() + 1);
-    ring.extend_from_slice(&points[b..]);
-    ring.extend_from_slice(&points[..=b]);
+    let ring = Ring { points, first: b };
     let split = (c + points.len() - b) % points.len();
 
     let mut kept = Vec::new();
     let mut slices = vec![(split, points.len()), (0, split)];
     while let Some((start, end)) = slices.pop() {
-        let segment = Segment::new(ring[start], ring[end]);
-        match segment.farthest(&ring[start + 1..end]) {
+        let segment = Segment::new(ring.at(start), ring.at(end));
+        match segment.farthest(ring.between(start, end), observer)? {
             Some((offset, distance))
                 if distance as f64 > squared_tolerance * segment.squared_length as f64 =>
             {
@@ -43,17 +55,40 @@ fn douglas_peucker(points: &[Point], squared_tolerance: f64) -> Vec<Point> {
                 slices.push((at, end));
                 slices.push((start, at));
             }
-            _ => kept.push(ring[start]),
+            _ => kept.push(ring.at(start)),
         }
     }
-    kept
+    Ok(kept)
+}
+
+/// A closed contour, cut open at a point that stands at both ends.
+struct Ring<'a> {
+    points: &'a [Point],
+    first: usize,
+}
+
+impl Ring<'_> {
+    fn at(&self, place: usize) -> Point {
+        self.points[(self.first + place) % self.points.len()]
+    }
+
+    /// The points between two places, both excluded, in two parts.
+    fn between(&self, start: usize, end: usize) -> [&[Point]; 2] {
+        let until_cut = self.points.len() - self.first;
+        let (head, tail) = (&self.points[self.first..], &self.points[..self.first]);
+        [
+            &head[(start + 1).min(until_cut)..end.min(until_cut)],
+            &tail[(start + 1).saturating_sub(until_cut)..end.saturating_sub(until_cut)],
+        ]
+    }
 }
 
 /// Two points far apart: from the first point three times to the first farthest one; the last
 /// two of that walk.
-fn far_pair(points: &[Point]) -> (usize, usize) {
+fn far_pair(points: &[Point], observer: &mut dyn Observer) -> Result<(usize, usize), Stopped> {
     let (mut from, mut to) = (0, 0);
     for _ in 0..3 {
+        proceed(observer.poll())?;
         from = to;
         let mut best = 0;
         let (before, after) = points.split_at(from);
@@ -66,7 +101,7 @@ fn far_pair(points: &[Point]) -> (usize, usize) {
             }
         }
     }
-    (from, to)
+    Ok((from, to))
 }
 
 /// A segment to which distances are measured.
@@ -87,8 +122,26 @@ impl Segment {
 
     /// The first of the points farthest from the segment, if any is off it, and its squared
     /// distance times the squared length of the segment.
-    fn farthest(&self, points: &[Point]) -> Option<(usize, i64)> {
-        let mut best = 0;
+    fn farthest(
+        &self,
+        parts: [&[Point]; 2],
+        observer: &mut dyn Observer,
+    ) -> Result<Option<(usize, i64)>, Stopped> {
+        let (mut before, mut best, mut found) = (0, 0, None);
+        for block in parts.iter().flat_map(|part| part.chunks(POINTS_PER_POLL)) {
+            if before > 0 {
+                proceed(observer.poll())?;
+            }
+            if let Some((index, distance)) = self.farthest_above(best, block) {
+                best = distance;
+                found = Some((before + index, distance));
+            }
+            before += block.len();
+        }
+        Ok(found)
+    }
+
+    fn farthest_above(&self, mut best: i64, points: &[Point]) -> Option<(usize, i64)> {
         let mut found = None;
         for (index, &point) in points.iter().enumerate() {
             let distance = self.scaled_distance(point);

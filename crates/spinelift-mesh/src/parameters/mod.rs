@@ -1,9 +1,11 @@
 //! The nine parameters: their ranges, their defaults and their validation.
 
 mod error;
+mod preset;
 mod table;
 
 pub use error::{Expected, ParameterError, ParameterErrors};
+pub use preset::{PRESETS, Preset};
 pub use table::{PARAMETERS, ParameterKind, ParameterSpec};
 
 use crate::warning::Warning;
@@ -40,30 +42,44 @@ pub struct MeshParameters {
 
 impl Default for MeshParameters {
     fn default() -> Self {
-        MeshParameters {
-            detail_factor: 0.01,
-            alpha_threshold: 10,
-            concave_factor: 0.0,
-            internal_vertex_density: 0,
-            blur_kernel_size: 1,
-            binary_threshold: 128,
-            min_contour_area: 10.0,
-            density_scaling_factor: 1000.0,
-            min_triangle_area: 1.0,
-        }
+        Self::DEFAULT
     }
 }
 
 impl MeshParameters {
+    /// The contract's defaults.
+    pub const DEFAULT: MeshParameters = MeshParameters {
+        detail_factor: 0.01,
+        alpha_threshold: 10,
+        concave_factor: 0.0,
+        internal_vertex_density: 0,
+        blur_kernel_size: 1,
+        binary_threshold: 128,
+        min_contour_area: 10.0,
+        density_scaling_factor: 1000.0,
+        min_triangle_area: 1.0,
+    };
+
     /// Reads a JSON object; absent parameters keep their defaults, unknown ones are ignored with
     /// a [`Warning::UnknownParameter`] each.
     ///
     /// # Errors
     /// Every parameter that is of the wrong type or out of its range, all at once.
     pub fn from_json(value: &Value) -> Result<(Self, Vec<Warning>), ParameterErrors> {
+        Self::from_json_over(value, Self::DEFAULT)
+    }
+
+    /// The same, but absent parameters keep the values of `base`, such as a [`Preset`]'s.
+    ///
+    /// # Errors
+    /// As [`from_json`](Self::from_json).
+    pub fn from_json_over(
+        value: &Value,
+        base: Self,
+    ) -> Result<(Self, Vec<Warning>), ParameterErrors> {
         match value {
-            Value::Null => Ok((Self::default(), Vec::new())),
-            Value::Object(object) => Self::from_object(object),
+            Value::Null => Ok((base.with_odd_kernel(), Vec::new())),
+            Value::Object(object) => base.overridden_by(object),
             other => Err(ParameterErrors(vec![ParameterError {
                 name: "parameters".into(),
                 value: other.clone(),
@@ -72,8 +88,11 @@ impl MeshParameters {
         }
     }
 
-    fn from_object(object: &Map<String, Value>) -> Result<(Self, Vec<Warning>), ParameterErrors> {
-        let mut parameters = Self::default();
+    fn overridden_by(
+        self,
+        object: &Map<String, Value>,
+    ) -> Result<(Self, Vec<Warning>), ParameterErrors> {
+        let mut parameters = self;
         let mut warnings = Vec::new();
         let mut errors = Vec::new();
         for (name, value) in object {

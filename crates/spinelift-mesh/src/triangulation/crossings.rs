@@ -1,7 +1,12 @@
 //! Points and segments, and the splitting of segments where they cross.
 
 use super::predicates::{Adaptive, Point, Predicates};
+use crate::progress::{Observer, Stopped, proceed};
 use std::collections::{HashMap, HashSet};
+
+/// Pairs of segments, and segments, between two questions to the observer.
+const PAIRS_PER_POLL: usize = 1 << 12;
+const SEGMENTS_PER_POLL: usize = 1 << 6;
 
 /// Distinct points joined by segments.
 #[derive(Debug, Clone)]
@@ -47,15 +52,22 @@ impl PlanarGraph {
     /// Splits every two segments that cross, at the intersection rounded to a fine grid, and every
     /// segment at the points that lie on it. Returns the number of such places. Ends
     /// early with more than `max_points` points.
-    pub(super) fn split_crossings(&mut self, max_points: usize) -> usize {
+    pub(super) fn split_crossings(
+        &mut self,
+        max_points: usize,
+        observer: &mut dyn Observer,
+    ) -> Result<usize, Stopped> {
         let step = self.grid_step();
         self.round_points(step);
-        let touches = self.split_at_points();
+        let touches = self.split_at_points(observer)?;
         let segments = self.segments.take().unwrap_or_default();
         let mut collected = Distinct::new(&self.points);
         let mut cuts: Vec<Vec<u32>> = vec![Vec::new(); segments.len()];
         let mut crossings = 0;
-        for (first, second) in self.near_pairs(&segments) {
+        for (index, (first, second)) in self.near_pairs(&segments).enumerate() {
+            if index % PAIRS_PER_POLL == 0 {
+                proceed(observer.poll())?;
+            }
             let [a, b] = segments[first].map(|end| self.points[end as usize]);
             let [c, d] = segments[second].map(|end| self.points[end as usize]);
             if let Some(point) = intersection(a, b, c, d, step) {
@@ -75,7 +87,7 @@ impl PlanarGraph {
         self.points = collected.points;
         self.sorted = sorted(&self.points);
         self.segments = Some(self.cut_all(&segments, cuts));
-        touches + crossings
+        Ok(touches + crossings)
     }
 
     /// A power of two about 2⁻²² of the extent: 1/1024 pixel in an image of 4096.
@@ -107,18 +119,21 @@ impl PlanarGraph {
 
     /// Splits segments at the points that lie on them exactly, so that segments that run along
     /// one another become the same ones, of which one is kept.
-    fn split_at_points(&mut self) -> usize {
+    fn split_at_points(&mut self, observer: &mut dyn Observer) -> Result<usize, Stopped> {
         let segments = self.segments.take().unwrap_or_default();
-        let cuts: Vec<Vec<u32>> = segments
-            .iter()
-            .map(|&segment| self.points_on(segment))
-            .collect();
+        let mut cuts = Vec::with_capacity(segments.len());
+        for (index, &segment) in segments.iter().enumerate() {
+            if index % SEGMENTS_PER_POLL == 0 {
+                proceed(observer.poll())?;
+            }
+            cuts.push(self.points_on(segment));
+        }
         let count = cuts.iter().map(Vec::len).sum();
         let mut pieces = self.cut_all(&segments, cuts);
         let mut seen = HashSet::new();
         pieces.retain(|&[a, b]| seen.insert([a.min(b), a.max(b)]));
         self.segments = Some(pieces);
-        count
+        Ok(count)
     }
 
     /// Points inside a segment.

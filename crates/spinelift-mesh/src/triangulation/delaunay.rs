@@ -2,6 +2,10 @@
 
 use super::predicates::{Point, Predicates};
 use super::subdivision::{Subdivision, twin};
+use crate::progress::{Observer, Stopped, proceed};
+
+/// Halves of at least so many points ask the observer before they are joined.
+const POINTS_PER_POLL: usize = 1 << 11;
 
 /// A Delaunay triangulation of distinct points.
 pub(super) struct Delaunay {
@@ -30,17 +34,18 @@ pub(super) fn triangulate<P: Predicates>(
     points: &[Point],
     sorted: &[u32],
     predicates: P,
-) -> Delaunay {
+    observer: &mut dyn Observer,
+) -> Result<Delaunay, Stopped> {
     let mut builder = Builder {
         points,
         predicates,
         subdivision: Subdivision::with_capacity(3 * sorted.len()),
     };
-    let (left, _) = builder.build(sorted);
-    Delaunay {
+    let (left, _) = builder.build(sorted, observer)?;
+    Ok(Delaunay {
         subdivision: builder.subdivision,
         outer: twin(left),
-    }
+    })
 }
 
 struct Builder<'a, P> {
@@ -52,18 +57,25 @@ struct Builder<'a, P> {
 impl<P: Predicates> Builder<'_, P> {
     /// Returns the hull's half-edge that leaves the leftmost point counter-clockwise, and the one
     /// that leaves the rightmost point clockwise.
-    fn build(&mut self, sorted: &[u32]) -> (u32, u32) {
+    fn build(
+        &mut self,
+        sorted: &[u32],
+        observer: &mut dyn Observer,
+    ) -> Result<(u32, u32), Stopped> {
+        if sorted.len() >= POINTS_PER_POLL {
+            proceed(observer.poll())?;
+        }
         match *sorted {
             [a, b] => {
                 let edge = self.subdivision.add(a, b);
-                (edge, twin(edge))
+                Ok((edge, twin(edge)))
             }
-            [a, b, c] => self.build_three(a, b, c),
+            [a, b, c] => Ok(self.build_three(a, b, c)),
             _ => {
                 let (left, right) = sorted.split_at(sorted.len() / 2);
-                let left = self.build(left);
-                let right = self.build(right);
-                self.merge(left, right)
+                let left = self.build(left, observer)?;
+                let right = self.build(right, observer)?;
+                Ok(self.merge(left, right))
             }
         }
     }

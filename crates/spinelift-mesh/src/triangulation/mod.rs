@@ -15,7 +15,7 @@ mod subdivision;
 
 use crate::error::{Interrupted, TriangulationError};
 use crate::parameters::MeshParameters;
-use crate::progress::Observer;
+use crate::progress::{Observer, Stopped, proceed};
 use constraints::{Constraints, Crossing};
 use crossings::PlanarGraph;
 use predicates::{Adaptive, OnGrid, Point, Predicates};
@@ -84,7 +84,7 @@ pub fn triangulate(
     observer: &mut dyn Observer,
 ) -> Result<Triangulation, Interrupted<TriangulationError>> {
     check(outline, bounds)?;
-    let mut filled = fill(outline, bounds)?;
+    let mut filled = fill(outline, bounds, observer)?;
     if let Some(max_area) = bounds.max_area {
         refine::refine(&mut filled, max_area, bounds.max_vertices, observer)?;
     }
@@ -117,14 +117,19 @@ fn check_count(vertex_count: usize, bounds: Bounds) -> Result<(), TriangulationE
 }
 
 /// Triangulates the outline without adding vertices, but for those where it crosses itself.
-fn fill(outline: &[Point], bounds: Bounds) -> Result<Triangulation, TriangulationError> {
+fn fill(
+    outline: &[Point],
+    bounds: Bounds,
+    observer: &mut dyn Observer,
+) -> Result<Triangulation, Interrupted<TriangulationError>> {
     let graph = PlanarGraph::ring(outline);
-    match triangulate_graph(&graph) {
+    match triangulate_graph(&graph, observer)? {
         Ok((triangles, 0)) if graph.points.len() == outline.len() => {
             if triangles.is_empty() {
                 return Err(TriangulationError::Collinear {
                     vertex_count: outline.len(),
-                });
+                }
+                .into());
             }
             Ok(Triangulation {
                 vertices: graph.points,
@@ -133,7 +138,7 @@ fn fill(outline: &[Point], bounds: Bounds) -> Result<Triangulation, Triangulatio
                 repair: None,
             })
         }
-        touching_or_crossing => repair(outline, bounds, graph, touching_or_crossing),
+        touching_or_crossing => repair(outline, bounds, graph, touching_or_crossing, observer),
     }
 }
 
@@ -142,8 +147,9 @@ fn repair(
     outline: &[Point],
     bounds: Bounds,
     mut graph: PlanarGraph,
-    mut attempt: Result<(Vec<[u32; 3]>, usize), Crossing>,
-) -> Result<Triangulation, TriangulationError> {
+    mut attempt: Result<Enclosed, Crossing>,
+    observer: &mut dyn Observer,
+) -> Result<Triangulation, Interrupted<TriangulationError>> {
     /// Splitting moves segments by a tiny amount, which may make another crossing; a second
     /// round is rare, and more have not been seen.
     const MAX_ROUNDS: usize = 8;
@@ -152,23 +158,24 @@ fn repair(
         match attempt {
             Ok((triangles, touches)) => {
                 intersections += touches;
-                return assemble(
-                    graph.points,
-                    triangles,
-                    outline,
-                    Repair::Filled { intersections },
-                );
+                let repair = Repair::Filled { intersections };
+                return Ok(assemble(graph.points, triangles, outline, repair)?);
             }
             Err(Crossing) => {
-                intersections += graph.split_crossings(bounds.max_vertices).max(1);
+                intersections += graph.split_crossings(bounds.max_vertices, observer)?.max(1);
                 check_count(graph.points.len(), bounds)?;
-                attempt = triangulate_graph(&graph);
+                attempt = triangulate_graph(&graph, observer)?;
             }
         }
     }
-    let (triangles, _) = triangulate_graph(&graph.without_segments())
+    let (triangles, _) = triangulate_graph(&graph.without_segments(), observer)?
         .unwrap_or_else(|Crossing| unreachable!("there are no segments"));
-    assemble(graph.points, triangles, outline, Repair::ConvexHull)
+    Ok(assemble(
+        graph.points,
+        triangles,
+        outline,
+        Repair::ConvexHull,
+    )?)
 }
 
 /// Drops vertices that no triangle uses, and finds the rings.
@@ -194,35 +201,49 @@ fn assemble(
 }
 
 /// The enclosed triangles of a graph, and how often its segments touched.
-fn triangulate_graph(graph: &PlanarGraph) -> Result<(Vec<[u32; 3]>, usize), Crossing> {
+type Enclosed = (Vec<[u32; 3]>, usize);
+
+fn triangulate_graph(
+    graph: &PlanarGraph,
+    observer: &mut dyn Observer,
+) -> Result<Result<Enclosed, Crossing>, Stopped> {
     if OnGrid::fits(&graph.points) {
-        triangulate_with(graph, OnGrid)
+        triangulate_with(graph, OnGrid, observer)
     } else {
-        triangulate_with(graph, Adaptive)
+        triangulate_with(graph, Adaptive, observer)
     }
 }
+
+/// Segments between two questions to the observer.
+const SEGMENTS_PER_POLL: usize = 1 << 8;
 
 fn triangulate_with(
     graph: &PlanarGraph,
     predicates: impl Predicates,
-) -> Result<(Vec<[u32; 3]>, usize), Crossing> {
+    observer: &mut dyn Observer,
+) -> Result<Result<Enclosed, Crossing>, Stopped> {
     if graph.points.len() < 3 {
-        return Ok((Vec::new(), 0));
+        return Ok(Ok((Vec::new(), 0)));
     }
-    let mut delaunay = delaunay::triangulate(&graph.points, &graph.sorted, predicates);
+    let mut delaunay = delaunay::triangulate(&graph.points, &graph.sorted, predicates, observer)?;
     let mut touches = 0;
     if let Some(segments) = &graph.segments {
         let mut constraints =
             Constraints::new(&graph.points, predicates, &mut delaunay.subdivision);
-        for &[from, to] in segments {
-            constraints.insert(from, to)?;
+        for (index, &[from, to]) in segments.iter().enumerate() {
+            if index % SEGMENTS_PER_POLL == 0 {
+                proceed(observer.poll())?;
+            }
+            if let Err(crossing) = constraints.insert(from, to) {
+                return Ok(Err(crossing));
+            }
         }
         touches = constraints.touches();
     } else {
         delaunay.constrain_hull();
     }
     let triangles = region::enclosed_triangles(&delaunay.subdivision, delaunay.outer);
-    Ok((triangles, touches))
+    Ok(Ok((triangles, touches)))
 }
 
 /// Half the sum of cross products: positive when the ring runs clockwise on a screen with y

@@ -191,7 +191,8 @@ pub(crate) fn contour_and_outline(
     decode_alpha(image, &header, &limits, &mut mask).map_err(unstopped)?;
     let contour = find_main_contour(&mask.finish(), parameters.min_contour_area, &mut ())
         .map_err(unstopped)?;
-    let outline = Outline::from_contour(&contour, &parameters, header.width, header.height);
+    let outline =
+        Outline::from_contour(&contour, &parameters, header.width, header.height, &mut ()).unwrap();
     Ok((contour, outline))
 }
 

@@ -76,6 +76,29 @@ fn the_largest_dimension_is_a_limit_of_its_own() {
 }
 
 #[test]
+fn the_number_of_pixels_is_a_limit_of_its_own() {
+    let image = opaque(65, 64);
+    let at = |max_image_pixels| {
+        let limits = Limits {
+            max_image_pixels,
+            ..Limits::default()
+        };
+        run(&image, &MeshParameters::default(), &limits)
+    };
+    assert!(at(65 * 64).is_ok());
+    let error = at(65 * 64 - 1).unwrap_err();
+    assert_eq!(
+        (error.code(), error.fault()),
+        ("IMAGE_LOAD_FAILED", Fault::Limit)
+    );
+    let details = error.details();
+    assert_eq!(details["reason"], "too_many_pixels");
+    assert_eq!(details["max_image_pixels"], 65 * 64 - 1);
+    assert_eq!(details["pixels"], 65 * 64);
+    assert!(error.advice().contains("max_image_pixels"));
+}
+
+#[test]
 fn the_decoder_may_not_use_more_memory_than_allowed() {
     let limits = Limits {
         max_decoder_memory: 100,

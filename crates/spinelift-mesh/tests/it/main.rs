@@ -6,5 +6,7 @@ mod expected;
 mod goldens;
 mod images;
 mod limits;
+mod memory;
 mod observer;
+mod presets;
 mod properties;

@@ -1,0 +1,66 @@
+//! What a run will allocate at its peak, told from the header of the image.
+
+use crate::image::ImageHeader;
+use crate::limits::Limits;
+use crate::outline::{longest_contour, relative_tolerance};
+use crate::parameters::MeshParameters;
+use crate::triangulation::area_bound;
+
+/// Bytes for each vertex of a mesh: 350 while triangles are refined, where lists have doubled just
+/// before; or the finished mesh, 90, and 600 of its JSON, which doubles as it is written.
+const BYTES_PER_VERTEX: u64 = 700;
+
+/// For what does not grow with the image: names, warnings, small lists.
+const CONSTANT: u64 = 64 << 10;
+
+/// An upper bound of the bytes that [`generate`](crate::generate), and writing the mesh as JSON,
+/// allocate at their peak for an image, the file itself not counted.
+///
+/// The steps free what they no longer need, so the largest of these counts:
+///
+/// - decoding: what the decoder holds ([`ImageHeader::decoder_memory`]), the mask of one bit a
+///   pixel, and the rows of the blur;
+/// - finding the contour: the mask and two more for marks;
+/// - the contour: the mask and 8 bytes a step, of which there are no more than
+///   [`longest_contour`] says, whatever the shape (noise and spirals reach it);
+/// - the mesh: 700 bytes a vertex. An outline has at most as many vertices as its tolerance fits
+///   into its length, and one for each two of its edges that cross; interior vertices are four
+///   times as many as the area bound asks for (measured: 0.8 times); never more than
+///   [`Limits::max_mesh_vertices`].
+#[must_use]
+pub fn peak(header: &ImageHeader, parameters: &MeshParameters, limits: &Limits) -> u64 {
+    let mask = mask(header);
+    let decoding = header.decoder_memory + mask + blur(header, parameters);
+    let marking = 3 * mask;
+    let steps = longest_contour(parameters, header.width, header.height) as u64;
+    let pixels = u64::from(header.width) * u64::from(header.height);
+    let contour = mask + 8 * steps.min(MAX_STEPS_PER_PIXEL * pixels);
+    let mesh = BYTES_PER_VERTEX * vertices(header, parameters, limits);
+    CONSTANT + decoding.max(marking).max(contour).max(mesh)
+}
+
+/// A border passes a pixel from each of its eight neighbours at most once.
+const MAX_STEPS_PER_PIXEL: u64 = 8;
+
+fn mask(header: &ImageHeader) -> u64 {
+    let row = u64::from(header.width) / 8 + 16;
+    row * (u64::from(header.height) + 2)
+}
+
+/// One row more than the kernel is high, and eight rows of sums and flags.
+fn blur(header: &ImageHeader, parameters: &MeshParameters) -> u64 {
+    match u64::from(parameters.blur_kernel_size) {
+        0 | 1 => 0,
+        kernel => (kernel + 12) * (u64::from(header.width) + 64),
+    }
+}
+
+fn vertices(header: &ImageHeader, parameters: &MeshParameters, limits: &Limits) -> u64 {
+    let outline = 1.0 / relative_tolerance(parameters) + 4.0;
+    let crossings = outline * outline / 2.0;
+    let area = f64::from(header.width) * f64::from(header.height);
+    let interior =
+        area_bound(parameters, header.width, header.height).map_or(0.0, |bound| 4.0 * area / bound);
+    let limit = limits.max_mesh_vertices as u64;
+    ((outline + crossings + interior) as u64).min(limit)
+}
