@@ -133,6 +133,7 @@ impl Service {
             exhausted = opened.exhausted.len(),
             "started"
         );
+        warn_of_exposure(&settings);
         Ok(Self {
             address,
             server,
@@ -211,6 +212,26 @@ fn check_available(settings: &Settings) -> Result<(), StartError> {
         });
     }
     Ok(())
+}
+
+/// What a service on a private machine can do without, and one that others reach cannot.
+fn warn_of_exposure(settings: &Settings) {
+    if settings.host.is_loopback() {
+        return;
+    }
+    if settings.api_keys.is_empty() {
+        tracing::warn!(
+            host = %settings.host,
+            "everybody who reaches this address may use the service: set API_KEYS, or HOST to \
+             127.0.0.1"
+        );
+    }
+    if settings.public_url.is_none() {
+        tracing::warn!(
+            host = %settings.host,
+            "result URLs name whatever host a request's Host header does: set PUBLIC_URL"
+        );
+    }
 }
 
 async fn open_engine(settings: &Settings) -> Result<Opened, StartError> {

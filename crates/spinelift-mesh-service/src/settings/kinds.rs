@@ -1,6 +1,8 @@
 //! What kinds of values settings have.
 
 use crate::address::AllowedHost;
+use crate::auth::ApiKeys;
+use ipnet::IpNet;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -8,10 +10,14 @@ use std::time::Duration;
 use url::Url;
 
 /// A kind of value: how it is read, and how what is allowed is put into words.
-pub(super) struct Kind<T> {
+/// Values of a `SECRET` kind are never repeated, not even wrong ones.
+pub(super) struct Kind<T, const SECRET: bool = false> {
     pub(super) expected: &'static str,
     pub(super) parse: fn(&str) -> Option<T>,
 }
+
+/// A kind whose values are secrets.
+pub(super) type SecretKind<T> = Kind<T, true>;
 
 /// Where results are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,5 +166,25 @@ pub(super) const JOBS: Kind<JobBackend> = Kind {
         "embedded" | "sqlite" => Some(JobBackend::Embedded),
         "redis" => Some(JobBackend::Redis),
         _ => None,
+    },
+};
+
+pub(super) const API_KEYS: SecretKind<ApiKeys> = Kind {
+    expected: "a list of KEY or NAME:KEY, separated by commas; each KEY of 16 or more visible ASCII characters other than , and :, and none twice; each NAME of letters, digits, - . and _",
+    parse: ApiKeys::parse,
+};
+
+pub(super) const NETWORKS: Kind<Vec<IpNet>> = Kind {
+    expected: "a list of IP addresses or networks like 10.0.0.0/8, separated by commas",
+    parse: |text| {
+        let entries = text.split(',').map(str::trim);
+        let network = |entry: &str| {
+            let address = entry.parse::<IpAddr>().map(IpNet::from);
+            address.ok().or_else(|| entry.parse().ok())
+        };
+        entries
+            .filter(|entry| !entry.is_empty())
+            .map(network)
+            .collect()
     },
 };

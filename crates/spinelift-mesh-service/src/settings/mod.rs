@@ -7,9 +7,11 @@ pub use kinds::{JobBackend, StorageBackend};
 pub use source::{SettingsError, WrongSetting};
 
 use crate::address::AllowedHost;
+use crate::auth::ApiKeys;
+use ipnet::IpNet;
 use kinds::{
-    API_PREFIX, COUNT, DIMENSION, FLAG, HOSTS, IP, JOBS, LOG_LEVEL, OPTIONAL_URL, PATH, PORT,
-    SECONDS, SIZE, STORAGE, TEXT, WORKERS,
+    API_KEYS, API_PREFIX, COUNT, DIMENSION, FLAG, HOSTS, IP, JOBS, LOG_LEVEL, NETWORKS,
+    OPTIONAL_URL, PATH, PORT, SECONDS, SIZE, STORAGE, TEXT, WORKERS,
 };
 use source::{Reading, Variables};
 use std::fmt::Write;
@@ -78,6 +80,10 @@ settings! {
         "Connections that are served at a time; others wait. Past half of it, connections are closed after one answer. Stay below the limit on open files (ulimit -n).";
     "IDLE_TIMEOUT" idle_timeout: Duration = SECONDS("15"),
         "Seconds that a connection may stay open while the next request has not been received as far as its body.";
+    "API_KEYS" api_keys: ApiKeys = API_KEYS(""),
+        "Keys that clients must send, as `Authorization: Bearer KEY` or `X-API-Key: KEY`; unset, everybody may use the service. A name tells keys apart in the log.";
+    "TRUSTED_PROXIES" trusted_proxies: Vec<IpNet> = NETWORKS(""),
+        "Proxies before the service, whose X-Forwarded-For says who the client is.";
     "PUBLIC_URL" public_url: Option<String> = OPTIONAL_URL(""),
         "URL under which clients reach the service, for result_url; unset, it is taken from each request's Host header.";
     "API_PREFIX" api_prefix: String = API_PREFIX("/api/v1"),

@@ -89,6 +89,35 @@ fn secrets_in_a_wrong_value_are_not_repeated() {
 }
 
 #[test]
+fn a_secret_is_not_repeated_even_if_it_is_wrong() {
+    let error = read(&[("API_KEYS", "rails:too-short")]).expect_err("15 characters are needed");
+    let text = error.to_string();
+    assert!(!format!("{text}{error:?}").contains("short"), "{error:?}");
+    assert!(
+        text.contains("API_KEYS") && text.contains("16 or more"),
+        "{text}"
+    );
+    let settings = read(&[("API_KEYS", "rails:0123456789abcdef")]).expect("valid");
+    let shown = format!("{settings:?}");
+    assert!(shown.contains("rails#9f9f5111"), "{shown}");
+    assert!(!shown.contains("0123456789abcdef"), "{shown}");
+}
+
+#[test]
+fn networks_are_addresses_or_ranges() {
+    let settings = read(&[("TRUSTED_PROXIES", "10.0.0.7, fd00::/8")]).expect("valid");
+    let shown: Vec<_> = settings
+        .trusted_proxies
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(shown, ["10.0.0.7/32", "fd00::/8"]);
+    for bad in ["proxy", "10.0.0.0/33", "10.0.0.1:80"] {
+        assert!(read(&[("TRUSTED_PROXIES", bad)]).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn the_documentation_names_every_setting() {
     for spec in SETTINGS {
         assert!(documentation().contains(&format!("| `{}` |", spec.name)));

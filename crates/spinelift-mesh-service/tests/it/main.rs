@@ -4,6 +4,7 @@
 
 mod address;
 mod api;
+mod auth;
 mod callbacks;
 mod connections;
 mod documents;
