@@ -23,6 +23,7 @@ pub(crate) fn router(api: Api, settings: &Settings) -> Router {
     let clients = Clients::new(settings.api_keys.clone(), &settings.trusted_proxies);
     let access = Access {
         needs_key: !settings.api_keys.is_empty(),
+        result_urls: api.result_urls.clone(),
     };
     let layers = ServiceBuilder::new()
         // Whose request it is comes first: all that follows may want to log it.

@@ -2,6 +2,7 @@
 
 use crate::address::{AddressPolicy, Outbound, OutboundError};
 use crate::api::Api;
+use crate::auth::{SIGNING_KEY, UrlSigner};
 use crate::callback::{Callbacks, Final};
 use crate::engine::JobEngine;
 use crate::engine::sqlite::{Bounds, OpenError, Opened, SqliteEngine};
@@ -13,6 +14,7 @@ use crate::settings::{JobBackend, Settings, StorageBackend};
 use crate::source::{SourceLimits, Sources};
 use crate::storage::{OpenStorageError, ResultStore, remove_leftovers};
 use crate::worker::{CpuSlots, Pace, Runner, Workers};
+use sha2::{Digest, Sha256};
 use spinelift_mesh::Limits;
 use std::future::Future;
 use std::io;
@@ -45,6 +47,9 @@ pub enum StartError {
     /// The HTTP client cannot be made.
     #[error(transparent)]
     Outbound(#[from] OutboundError),
+    /// The system has no random numbers to sign result URLs with.
+    #[error("there are no random numbers to sign result URLs with; set URL_SIGNING_KEY: {0}")]
+    Random(String),
     /// The address cannot be listened on.
     #[error("cannot listen on {address} (HOST, PORT): {source}")]
     Listen {
@@ -95,6 +100,7 @@ impl Service {
             settings.public_url.as_deref(),
             &settings.api_prefix,
             address,
+            url_signer(&settings)?,
         );
         let workers = settings.max_concurrent_jobs.get();
         let pace = Arc::new(Pace::new(workers));
@@ -232,6 +238,26 @@ fn warn_of_exposure(settings: &Settings) {
             "result URLs name whatever host a request's Host header does: set PUBLIC_URL"
         );
     }
+}
+
+/// Result URLs are signed where clients need keys.
+fn url_signer(settings: &Settings) -> Result<Option<UrlSigner>, StartError> {
+    if settings.api_keys.is_empty() {
+        return Ok(None);
+    }
+    let key = signing_key(settings)?;
+    Ok(Some(UrlSigner::new(key, settings.result_url_ttl)))
+}
+
+/// The key that result URLs are signed with. Without one that lasts, URLs from before a restart
+/// are no good after it.
+fn signing_key(settings: &Settings) -> Result<[u8; SIGNING_KEY], StartError> {
+    if let Some(secret) = &settings.url_signing_key {
+        return Ok(Sha256::digest(secret.reveal()).into());
+    }
+    let mut key = [0; SIGNING_KEY];
+    getrandom::fill(&mut key).map_err(|error| StartError::Random(error.to_string()))?;
+    Ok(key)
 }
 
 async fn open_engine(settings: &Settings) -> Result<Opened, StartError> {

@@ -139,14 +139,16 @@ fn what_keeps_it_from_starting_is_told_with_what_to_change() {
         .current_dir(folder.path())
         .env("PORT", "many")
         .env("MAX_CONCURRENT_JOBS", "0")
+        .env("RUST_LOG", "info,hyper=loud")
+        .env("API_KEYS", "rails:tooshort")
         .output()
         .unwrap();
     let said = String::from_utf8(wrong.stderr).unwrap();
     assert_eq!(wrong.status.code(), Some(1), "{said}");
-    assert!(
-        said.contains("PORT") && said.contains("MAX_CONCURRENT_JOBS"),
-        "{said}"
-    );
+    for name in ["PORT", "MAX_CONCURRENT_JOBS", "RUST_LOG", "API_KEYS"] {
+        assert!(said.contains(name), "{name}: {said}");
+    }
+    assert!(!said.contains("tooshort"), "{said}");
 }
 
 #[test]

@@ -1,15 +1,18 @@
 //! Who may ask: clients with an API key, and whoever holds a signed URL of a result.
 
 mod keys;
+mod signature;
 
 pub use keys::ApiKeys;
 pub(crate) use keys::KeyId;
+pub(crate) use signature::{SIGNING_KEY, SignatureError, UrlSigner, is_signed};
 
 use crate::client::Client;
 use crate::error::ApiError;
+use crate::result_url::ResultUrls;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -47,6 +50,8 @@ pub(crate) fn authenticated(keys: &ApiKeys, headers: &HeaderMap) -> Option<KeyId
 pub(crate) struct Access {
     /// Whether there are keys at all.
     pub(crate) needs_key: bool,
+    /// Which URLs can do without.
+    pub(crate) result_urls: ResultUrls,
 }
 
 impl Access {
@@ -55,6 +60,11 @@ impl Access {
         let free = !self.needs_key || is_health_check(request.uri().path());
         if free || client.is_some_and(Client::has_key) {
             return Ok(());
+        }
+        if matches!(*request.method(), Method::GET | Method::HEAD)
+            && let Some(verified) = self.result_urls.verify(request.uri())
+        {
+            return verified.map_err(Denied::Signature);
         }
         Err(Denied::Key {
             presented: presented(request.headers()).next().is_some(),
@@ -78,12 +88,15 @@ pub(crate) async fn require_access(
 enum Denied {
     /// It has no key, or one that is not ours.
     Key { presented: bool },
+    /// Its URL is signed, but not well.
+    Signature(SignatureError),
 }
 
 impl IntoResponse for Denied {
     fn into_response(self) -> Response {
         match self {
             Self::Key { presented } => unauthorized(presented),
+            Self::Signature(error) => forbidden(error).into_response(),
         }
     }
 }
@@ -100,6 +113,20 @@ fn unauthorized(presented: bool) -> Response {
     let headers = response.headers_mut();
     headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
+}
+
+fn forbidden(error: SignatureError) -> ApiError {
+    let (code, message) = match error {
+        SignatureError::Expired => (
+            "URL_EXPIRED",
+            "The URL has expired; the job's status has a new one",
+        ),
+        SignatureError::Invalid => (
+            "URL_SIGNATURE_INVALID",
+            "The URL's signature is not right; take the URL from the job's status, and as it is",
+        ),
+    };
+    ApiError::new(StatusCode::FORBIDDEN, code, message, json!({}))
 }
 
 #[cfg(test)]

@@ -3,15 +3,16 @@
 mod kinds;
 mod source;
 
-pub use kinds::{JobBackend, StorageBackend};
+pub use kinds::{JobBackend, LogFormat, StorageBackend};
 pub use source::{SettingsError, WrongSetting};
 
 use crate::address::AllowedHost;
 use crate::auth::ApiKeys;
+use crate::redacted::Secret;
 use ipnet::IpNet;
 use kinds::{
-    API_KEYS, API_PREFIX, COUNT, DIMENSION, FLAG, HOSTS, IP, JOBS, LOG_LEVEL, NETWORKS,
-    OPTIONAL_URL, PATH, PORT, SECONDS, SIZE, STORAGE, TEXT, WORKERS,
+    API_KEYS, API_PREFIX, COUNT, DIMENSION, FLAG, HOSTS, IP, JOBS, LIFETIME, LOG_FILTER, LOG_FORMAT, LOG_LEVEL, NETWORKS,
+    OPTIONAL_URL, PATH, PORT, SECONDS, SIGNING_SECRET, SIZE, STORAGE, TEXT, WORKERS,
 };
 use source::{Reading, Variables};
 use std::fmt::Write;
@@ -70,8 +71,10 @@ settings! {
         "Log everything the service does, unless LOG_LEVEL says otherwise.";
     "LOG_LEVEL" log_level: String = LOG_LEVEL("info"),
         "What is logged: a level (error, warn, info, debug, trace) or a tracing filter.";
-    "RUST_LOG" rust_log: String = TEXT(""),
+    "RUST_LOG" rust_log: String = LOG_FILTER(""),
         "A tracing filter that takes the place of LOG_LEVEL.";
+    "LOG_FORMAT" log_format: LogFormat = LOG_FORMAT("text"),
+        "How the log is written, to standard error.";
     "HOST" host: IpAddr = IP("127.0.0.1"),
         "Address to listen on; 0.0.0.0 or :: for all.";
     "PORT" port: u16 = PORT("8000"),
@@ -86,6 +89,10 @@ settings! {
         "Proxies before the service, whose X-Forwarded-For says who the client is.";
     "PUBLIC_URL" public_url: Option<String> = OPTIONAL_URL(""),
         "URL under which clients reach the service, for result_url; unset, it is taken from each request's Host header.";
+    "RESULT_URL_TTL" result_url_ttl: Duration = LIFETIME("604800"),
+        "Seconds that a result_url can be fetched without a key, with API_KEYS.";
+    "URL_SIGNING_KEY" url_signing_key: Option<Secret> = SIGNING_SECRET(""),
+        "Secret that result URLs are signed with, with API_KEYS; unset, it is made anew at each start, and older URLs end with it.";
     "API_PREFIX" api_prefix: String = API_PREFIX("/api/v1"),
         "Path before /mesh/… in all URLs but /health.";
     "MAX_REQUEST_SIZE" max_request_size: NonZeroUsize = SIZE("104857600"),

@@ -4,7 +4,7 @@ mod origin;
 mod service;
 
 pub(crate) use origin::Origin;
-pub(crate) use service::{TestService, settings};
+pub(crate) use service::{Answer, TestService, settings};
 
 use std::future::Future;
 use std::time::Duration;
