@@ -149,7 +149,9 @@ pub(super) const API_PREFIX: Kind<String> = Kind {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
         let whole = text.starts_with('/') && path.bytes().all(allowed) && !path.contains("//");
         // Clients resolve such segments before they send the path.
-        let resolved = path.split('/').all(|segment| !matches!(segment, "." | ".."));
+        let resolved = path
+            .split('/')
+            .all(|segment| !matches!(segment, "." | ".."));
         // Its paths are for everybody; the API's are not.
         let apart = !is_health_check(path);
         (whole && resolved && apart).then(|| path.to_owned())

@@ -106,22 +106,43 @@ fn a_secret_is_not_repeated_even_if_it_is_wrong() {
 #[test]
 fn a_filter_that_cannot_be_read_is_refused() {
     for name in ["LOG_LEVEL", "RUST_LOG"] {
-        for bad in ["verbose", "info,hyper=loud", "hyper=debug=info", "info,[span"] {
+        for bad in [
+            "verbose",
+            "info,hyper=loud",
+            "hyper=debug=info",
+            "info,[span",
+        ] {
             let error = read(&[(name, bad)]).expect_err(bad).to_string();
             assert!(error.contains(name), "{error}");
         }
-        for good in ["WARN", "off", "info,hyper=debug", "warn,spinelift_mesh_service=trace"] {
+        for good in [
+            "WARN",
+            "off",
+            "info,hyper=debug",
+            "warn,spinelift_mesh_service=trace",
+        ] {
             let settings = read(&[(name, good)]).expect(good);
             assert_eq!(settings.log_filter(), good);
         }
     }
-    assert_eq!(read(&[("LOG_FORMAT", "JSON")]).expect("valid").log_format, LogFormat::Json);
+    assert_eq!(
+        read(&[("LOG_FORMAT", "JSON")]).expect("valid").log_format,
+        LogFormat::Json
+    );
     assert!(read(&[("LOG_FORMAT", "xml")]).is_err());
 }
 
 #[test]
 fn a_prefix_that_cannot_be_reached_or_hides_other_paths_is_refused() {
-    for bad in ["/a/../b", "/..", "/./a", "/health", "/health/api/", "a", "//a"] {
+    for bad in [
+        "/a/../b",
+        "/..",
+        "/./a",
+        "/health",
+        "/health/api/",
+        "a",
+        "//a",
+    ] {
         assert!(read(&[("API_PREFIX", bad)]).is_err(), "{bad}");
     }
     for good in ["/", "/a.b/..c", "/healthy", "/api/health"] {

@@ -13,6 +13,7 @@ mod file;
 mod harness;
 mod idempotency;
 mod jobs;
+mod log;
 mod restart;
 mod start;
 mod validation;
