@@ -18,6 +18,7 @@ mod api;
 mod auth;
 mod callback;
 mod client;
+mod cors;
 pub mod engine;
 mod error;
 pub mod job;
@@ -36,6 +37,7 @@ mod worker;
 
 pub use address::{AllowedHost, OutboundError};
 pub use auth::ApiKeys;
+pub use cors::CorsOrigins;
 pub use redacted::{RedactedUrl, Secret};
 pub use service::{ServeError, Service, StartError};
 pub use settings::{Settings, SettingsError};

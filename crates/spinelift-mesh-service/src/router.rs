@@ -8,7 +8,10 @@ use crate::error::{ApiError, shape_errors};
 use crate::request_id::identify_request;
 use crate::settings::Settings;
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -16,6 +19,7 @@ use std::any::Any;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
 /// The routes, and the layers around them from the outermost to the innermost.
@@ -31,6 +35,17 @@ pub(crate) fn router(api: Api, settings: &Settings) -> Router {
         .layer(from_fn_with_state(clients, identify_client))
         // Around everything that answers, so that every answer is logged as it is sent.
         .layer(from_fn(log_request))
+        // Answers a browser's preflight itself, which brings no key; and the errors of all that
+        // is further in get its headers, else pages could not read them.
+        .option_layer(settings.cors_origins.layer())
+        // On every answer. A page, or a result, that has its own keeps it.
+        .layer(header(X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(header(REFERRER_POLICY, "no-referrer"))
+        .layer(header(
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ))
+        .layer(header(CACHE_CONTROL, "no-store"))
         // Around all that refuses with a bare status, the panic handler included.
         .layer(from_fn(shape_errors))
         .layer(CatchPanicLayer::custom(panicked))
@@ -53,6 +68,10 @@ pub(crate) fn router(api: Api, settings: &Settings) -> Router {
         routes.nest(&settings.api_prefix, mesh)
     };
     routes.with_state(api).layer(layers)
+}
+
+fn header(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }
 
 fn panicked(payload: Box<dyn Any + Send>) -> Response {

@@ -2,6 +2,7 @@
 
 use crate::address::AllowedHost;
 use crate::auth::{ApiKeys, is_health_check};
+use crate::cors::CorsOrigins;
 use crate::redacted::Secret;
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -206,6 +207,11 @@ pub(super) const JOBS: Kind<JobBackend> = Kind {
 pub(super) const API_KEYS: SecretKind<ApiKeys> = Kind {
     expected: "a list of KEY or NAME:KEY, separated by commas; each KEY of 16 or more visible ASCII characters other than , and :, and none twice; each NAME of letters, digits, - . and _",
     parse: ApiKeys::parse,
+};
+
+pub(super) const ORIGINS: Kind<CorsOrigins> = Kind {
+    expected: "a list of origins like https://editor.example:8443, separated by commas, or * for all",
+    parse: CorsOrigins::parse,
 };
 
 pub(super) const NETWORKS: Kind<Vec<IpNet>> = Kind {

@@ -8,12 +8,13 @@ pub use source::{SettingsError, WrongSetting};
 
 use crate::address::AllowedHost;
 use crate::auth::ApiKeys;
+use crate::cors::CorsOrigins;
 use crate::redacted::Secret;
 use ipnet::IpNet;
 use kinds::{
     API_KEYS, API_PREFIX, COUNT, DIMENSION, FLAG, HOSTS, IP, JOBS, LIFETIME, LOG_FILTER,
-    LOG_FORMAT, LOG_LEVEL, NETWORKS, OPTIONAL_URL, PATH, PORT, SECONDS, SIGNING_SECRET, SIZE,
-    STORAGE, TEXT, WORKERS,
+    LOG_FORMAT, LOG_LEVEL, NETWORKS, OPTIONAL_URL, ORIGINS, PATH, PORT, SECONDS, SIGNING_SECRET,
+    SIZE, STORAGE, TEXT, WORKERS,
 };
 use source::{Reading, Variables};
 use std::fmt::Write;
@@ -88,6 +89,8 @@ settings! {
         "Keys that clients must send, as `Authorization: Bearer KEY` or `X-API-Key: KEY`; unset, everybody may use the service. A name tells keys apart in the log.";
     "TRUSTED_PROXIES" trusted_proxies: Vec<IpNet> = NETWORKS(""),
         "Proxies before the service, whose X-Forwarded-For says who the client is.";
+    "CORS_ORIGINS" cors_origins: CorsOrigins = ORIGINS(""),
+        "Origins of web pages that may use the API from a browser, for example `https://editor.example`.";
     "PUBLIC_URL" public_url: Option<String> = OPTIONAL_URL(""),
         "URL under which clients reach the service, for result_url; unset, it is taken from each request's Host header.";
     "RESULT_URL_TTL" result_url_ttl: Duration = LIFETIME("604800"),

@@ -11,6 +11,7 @@ mod documents;
 mod engine;
 mod file;
 mod harness;
+mod headers;
 mod idempotency;
 mod jobs;
 mod log;
