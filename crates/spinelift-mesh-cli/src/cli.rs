@@ -65,10 +65,7 @@ fn settings() -> String {
         // Writing to a string cannot fail.
         let _ = write!(text, "\n  {name}={default}\n          {meaning}");
     }
-    text.push_str(
-        "\n\nThe log goes to standard error. RUST_LOG, if set, chooses what is logged; \
-         LOG_FORMAT=json makes it JSON.",
-    );
+    text.push_str("\n\nThe log goes to standard error.");
     text
 }
 

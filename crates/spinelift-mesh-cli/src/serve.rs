@@ -3,7 +3,8 @@
 use crate::cli::ServeArgs;
 use crate::failure::{Failure, Problem};
 use crate::output::write_stdout;
-use spinelift_mesh_service::{Service, Settings, StartError};
+use spinelift_mesh_service::settings::LogFormat;
+use spinelift_mesh_service::{Service, Settings, SettingsError, StartError};
 use std::future::Future;
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
@@ -15,16 +16,10 @@ use tracing_subscriber::EnvFilter;
 const EXIT: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
-    let mut settings = Settings::from_env().map_err(|error| {
-        Problem::new(
-            "WRONG_SETTING",
-            error.to_string(),
-            "Change the settings named above, in the environment or in the file .env.",
-        )
-    })?;
+    let mut settings = Settings::from_env().map_err(wrong_settings)?;
     settings.host = args.host.unwrap_or(settings.host);
     settings.port = args.port.unwrap_or(settings.port);
-    start_log(settings.log_filter());
+    start_log(&settings);
     let runtime = runtime()?;
     let served = runtime.block_on(async {
         let stop = stop_signal();
@@ -42,21 +37,24 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
     served
 }
 
-/// A log on standard error: for people, or as JSON with `LOG_FORMAT=json`. `RUST_LOG` takes
-/// precedence over `filter`.
-pub(crate) fn start_log(filter: &str) {
-    // An empty variable is one that nobody set, as with all settings.
-    let overruling = std::env::var("RUST_LOG").ok();
-    let overruling = overruling.filter(|filter| !filter.trim().is_empty());
-    let filter = EnvFilter::new(overruling.as_deref().unwrap_or(filter));
+pub(crate) fn wrong_settings(error: SettingsError) -> Problem {
+    Problem::new(
+        "WRONG_SETTING",
+        error.to_string(),
+        "Change the settings named above, in the environment or in the file .env.",
+    )
+}
+
+/// A log on standard error, for people or as JSON.
+pub(crate) fn start_log(settings: &Settings) {
     let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        // The settings have been read, so the filter is a valid one.
+        .with_env_filter(EnvFilter::new(settings.log_filter()))
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
-    if std::env::var("LOG_FORMAT").is_ok_and(|format| format.eq_ignore_ascii_case("json")) {
-        log.json().init();
-    } else {
-        log.with_target(false).init();
+    match settings.log_format {
+        LogFormat::Json => log.json().init(),
+        LogFormat::Text => log.with_target(false).init(),
     }
 }
 

@@ -12,15 +12,20 @@
 //! ```
 #![warn(missing_docs)]
 
+mod access_log;
 mod address;
 mod api;
+mod auth;
 mod callback;
+mod client;
+mod cors;
 pub mod engine;
 mod error;
 pub mod job;
 mod json;
 mod redacted;
 mod request;
+mod request_id;
 mod result_url;
 mod router;
 mod server;
@@ -31,7 +36,9 @@ mod storage;
 mod worker;
 
 pub use address::{AllowedHost, OutboundError};
-pub use redacted::RedactedUrl;
+pub use auth::ApiKeys;
+pub use cors::CorsOrigins;
+pub use redacted::{RedactedUrl, Secret};
 pub use service::{ServeError, Service, StartError};
 pub use settings::{Settings, SettingsError};
 pub use storage::OpenStorageError;

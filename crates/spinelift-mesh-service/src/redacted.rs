@@ -1,4 +1,4 @@
-//! URLs that may carry secrets, and cannot be printed with them.
+//! Secrets, and URLs that may carry them: neither can be printed by accident.
 
 use std::fmt;
 use url::Url;
@@ -50,9 +50,40 @@ impl fmt::Debug for RedactedUrl {
     }
 }
 
+/// A text that is a secret: its `Debug` does not show it, and it has no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    #[must_use]
+    pub fn new(secret: impl Into<String>) -> Self {
+        Self(secret.into())
+    }
+
+    /// The secret itself: to sign or to authenticate with, never to print.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_is_not_printed() {
+        let secret = Secret::new("hush");
+        assert_eq!(format!("{secret:?}"), "[secret]");
+        assert_eq!(secret.reveal(), "hush");
+    }
 
     #[test]
     fn secrets_are_not_printed() {

@@ -1,11 +1,13 @@
 //! Under which URL a result can be fetched.
 
+use crate::auth::{SignatureError, UrlSigner, is_signed};
 use crate::job::{Batch, Job, JobId};
-use axum::http::HeaderMap;
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Uri};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// Longest host name there is, in bytes.
 const MAX_HOST: usize = 253;
@@ -16,15 +18,23 @@ pub(crate) struct ResultUrls {
     public: Option<Arc<str>>,
     prefix: Arc<str>,
     fallback: Arc<str>,
+    signer: Option<UrlSigner>,
 }
 
 impl ResultUrls {
     /// With the settings `PUBLIC_URL` and `API_PREFIX`; `local` is where the service listens.
-    pub(crate) fn new(public: Option<&str>, prefix: &str, local: SocketAddr) -> Self {
+    /// With a signer the URLs are signed, so that they can be fetched without a key.
+    pub(crate) fn new(
+        public: Option<&str>,
+        prefix: &str,
+        local: SocketAddr,
+        signer: Option<UrlSigner>,
+    ) -> Self {
         Self {
             public: public.map(|url| url.trim_end_matches('/').into()),
             prefix: prefix.into(),
             fallback: format!("http://{local}").into(),
+            signer,
         }
     }
 
@@ -58,7 +68,23 @@ impl ResultUrls {
 
     /// The URL of the result of a job or batch below a base; ids need no escaping.
     pub(crate) fn under(&self, base: &str, id: &JobId) -> String {
-        format!("{base}{}/mesh/{id}/result", self.prefix)
+        // What `base` has of a path is cut off by a proxy, so it is not signed.
+        let path = format!("{}/mesh/{id}/result", self.prefix);
+        match &self.signer {
+            Some(signer) => format!("{base}{path}?{}", signer.query(&path, SystemTime::now())),
+            None => format!("{base}{path}"),
+        }
+    }
+
+    /// Whether a path and query are those of a signed URL; `None` if they are not signed at all.
+    pub(crate) fn verify(&self, uri: &Uri) -> Option<Result<(), SignatureError>> {
+        let query = uri.query().filter(|query| is_signed(query))?;
+        let is_result = uri
+            .path()
+            .strip_prefix(&*self.prefix)
+            .is_some_and(|path| path.starts_with("/mesh/") && path.ends_with("/result"));
+        let signer = self.signer.as_ref().filter(|_| is_result)?;
+        Some(signer.verify(uri.path(), query, SystemTime::now()))
     }
 }
 
@@ -86,7 +112,7 @@ mod tests {
     fn base(public: Option<&str>, host: &'static [u8]) -> String {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_bytes(host).expect("a header value"));
-        ResultUrls::new(public, "/api/v1", ([127, 0, 0, 1], 8000).into()).base(&headers)
+        ResultUrls::new(public, "/api/v1", ([127, 0, 0, 1], 8000).into(), None).base(&headers)
     }
 
     #[test]

@@ -1,34 +1,58 @@
 //! Which path leads where, and the layers that every request passes.
 
+use crate::access_log::log_request;
 use crate::api::{self, Api};
+use crate::auth::{Access, require_access};
+use crate::client::{Clients, identify_client};
 use crate::error::{ApiError, shape_errors};
+use crate::request_id::identify_request;
 use crate::settings::Settings;
 use axum::Router;
-use axum::extract::Request;
-use axum::http::StatusCode;
-use axum::middleware::from_fn;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use std::any::Any;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
-use tower_http::request_id::{
-    MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer,
-};
+use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
-use tower_http::trace::TraceLayer;
-use tracing::Span;
 
 /// The routes, and the layers around them from the outermost to the innermost.
 pub(crate) fn router(api: Api, settings: &Settings) -> Router {
+    let clients = Clients::new(settings.api_keys.clone(), &settings.trusted_proxies);
+    let access = Access {
+        needs_key: !settings.api_keys.is_empty(),
+        result_urls: api.result_urls.clone(),
+    };
     let layers = ServiceBuilder::new()
-        .layer(SetRequestIdLayer::x_request_id(UniqueId))
-        .layer(TraceLayer::new_for_http().make_span_with(span))
-        .layer(PropagateRequestIdLayer::x_request_id())
+        // Whose request it is comes first: all that follows may want to log it.
+        .layer(from_fn(identify_request))
+        .layer(from_fn_with_state(clients, identify_client))
+        // Around everything that answers, so that every answer is logged as it is sent.
+        .layer(from_fn(log_request))
+        // Answers a browser's preflight itself, which brings no key; and the errors of all that
+        // is further in get its headers, else pages could not read them.
+        .option_layer(settings.cors_origins.layer())
+        // On every answer. A page, or a result, that has its own keeps it.
+        .layer(header(X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(header(REFERRER_POLICY, "no-referrer"))
+        .layer(header(
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ))
+        .layer(header(CACHE_CONTROL, "no-store"))
+        // Around all that refuses with a bare status, the panic handler included.
         .layer(from_fn(shape_errors))
         .layer(CatchPanicLayer::custom(panicked))
+        // Before a body is read: strangers get no work done.
+        .layer(from_fn_with_state(access, require_access))
         .layer(RequestBodyLimitLayer::new(settings.max_request_size.get()))
+        // The time that an answer takes, which includes the reading of the body.
         .layer(TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,
             settings.request_timeout,
@@ -46,27 +70,8 @@ pub(crate) fn router(api: Api, settings: &Settings) -> Router {
     routes.with_state(api).layer(layers)
 }
 
-/// Ids for requests that come without one.
-#[derive(Clone, Copy)]
-struct UniqueId;
-
-impl MakeRequestId for UniqueId {
-    fn make_request_id<B>(&mut self, _: &axum::http::Request<B>) -> Option<RequestId> {
-        let id = uuid::Uuid::now_v7().to_string().parse().ok()?;
-        Some(RequestId::new(id))
-    }
-}
-
-/// The span of a request. Queries stay out of it: none are expected, and they may hold secrets.
-fn span(request: &Request) -> Span {
-    let id = request.headers().get("x-request-id");
-    let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
-    tracing::info_span!(
-        "request",
-        request_id = id,
-        method = %request.method(),
-        path = request.uri().path(),
-    )
+fn header(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }
 
 fn panicked(payload: Box<dyn Any + Send>) -> Response {

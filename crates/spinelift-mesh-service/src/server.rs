@@ -5,18 +5,23 @@
 
 use crate::settings::Settings;
 use axum::Router;
+use axum::extract::ConnectInfo;
 use axum::serve::Listener;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tower::ServiceExt;
 
 /// Most bytes of a request's head; hyper would take six times as many, from each client.
 const HEAD: usize = 64 * 1024;
@@ -50,15 +55,21 @@ impl Server {
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         loop {
-            let (stream, room) = tokio::select! {
+            let (stream, peer, room) = tokio::select! {
                 accepted = self.accept() => accepted,
                 () = &mut shutdown => break,
             };
             while connections.try_join_next().is_some() {}
-            let connection = graceful.watch(self.http().serve_connection(
-                TokioIo::new(stream),
-                TowerToHyperService::new(self.router.clone()),
-            ));
+            // The client is identified by its address, which no header can tell for sure.
+            let router = self.router.clone();
+            let router = router.map_request(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(ConnectInfo(peer));
+                request
+            });
+            let connection = graceful.watch(
+                self.http()
+                    .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)),
+            );
             connections.spawn(async move {
                 // A client that breaks off or says nothing is no event.
                 let _ = connection.await;
@@ -70,12 +81,12 @@ impl Server {
     }
 
     /// Waits for room first: what is not accepted waits in the system's queue, at its expense.
-    async fn accept(&mut self) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+    async fn accept(&mut self) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
         // The semaphore is never closed.
         let room = Arc::clone(&self.room).acquire_owned().await.ok();
         // Retries by itself, with a pause when the process has no file descriptor left.
-        let (stream, _) = Listener::accept(&mut self.listener).await;
-        (stream, room)
+        let (stream, peer) = Listener::accept(&mut self.listener).await;
+        (stream, peer, room)
     }
 
     fn http(&self) -> http1::Builder {

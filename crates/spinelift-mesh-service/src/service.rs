@@ -2,6 +2,7 @@
 
 use crate::address::{AddressPolicy, Outbound, OutboundError};
 use crate::api::Api;
+use crate::auth::UrlSigner;
 use crate::callback::{Callbacks, Dispatcher};
 use crate::engine::sqlite::{Bounds, OpenError, Opened, SqliteEngine};
 use crate::engine::{EngineError, JobEngine, Owner};
@@ -12,6 +13,7 @@ use crate::settings::{JobBackend, Settings, StorageBackend};
 use crate::source::{SourceLimits, Sources};
 use crate::storage::{OpenStorageError, Storage, remove_leftovers};
 use crate::worker::{CpuSlots, Flights, Pace, Runner, Sweeper, Workers};
+use sha2::{Digest, Sha256};
 use spinelift_mesh::Limits;
 use std::future::Future;
 use std::io;
@@ -100,6 +102,7 @@ impl Service {
             settings.public_url.as_deref(),
             &settings.api_prefix,
             address,
+            url_signer(&settings, engine.as_ref()).await?,
         );
         let workers = settings.max_concurrent_jobs.get();
         let pace = Arc::new(Pace::new(workers));
@@ -151,6 +154,7 @@ impl Service {
             exhausted = opened.exhausted,
             "started"
         );
+        warn_of_exposure(&settings);
         Ok(Self {
             address,
             server,
@@ -234,6 +238,41 @@ fn check_available(settings: &Settings) -> Result<(), StartError> {
         });
     }
     Ok(())
+}
+
+/// What a service on a private machine can do without, and one that others reach cannot.
+fn warn_of_exposure(settings: &Settings) {
+    if settings.host.is_loopback() {
+        return;
+    }
+    if settings.api_keys.is_empty() {
+        tracing::warn!(
+            host = %settings.host,
+            "everybody who reaches this address may use the service: set API_KEYS, or HOST to \
+             127.0.0.1"
+        );
+    }
+    if settings.public_url.is_none() {
+        tracing::warn!(
+            host = %settings.host,
+            "result URLs name whatever host a request's Host header does: set PUBLIC_URL"
+        );
+    }
+}
+
+/// Result URLs are signed where clients need keys.
+async fn url_signer(
+    settings: &Settings,
+    engine: &dyn JobEngine,
+) -> Result<Option<UrlSigner>, StartError> {
+    if settings.api_keys.is_empty() {
+        return Ok(None);
+    }
+    let key = match &settings.url_signing_key {
+        Some(secret) => Sha256::digest(secret.reveal()).into(),
+        None => engine.secret("result-urls").await?,
+    };
+    Ok(Some(UrlSigner::new(key, settings.result_url_ttl)))
 }
 
 async fn open_engine(settings: &Settings) -> Result<Opened, StartError> {

@@ -11,7 +11,7 @@ use crate::console::{count, duration};
 use crate::failure::{Failure, Problem};
 use crate::generate::read_image;
 use crate::output::{write_file, write_stdout};
-use crate::serve::{base_url, not_started, runtime, start_log, stop_signal};
+use crate::serve::{base_url, not_started, runtime, start_log, stop_signal, wrong_settings};
 use anstyle::{AnsiColor, Style};
 use axum::body::Bytes;
 use neighbour::Neighbour;
@@ -34,7 +34,7 @@ const FAINT: Style = Style::new().dimmed();
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(args: DemoArgs) -> Result<(), Failure> {
-    start_log("warn");
+    start_log(&log_settings()?);
     let image = match &args.image {
         Some(path) => Image {
             name: "sprite".into(),
@@ -53,6 +53,16 @@ pub(crate) fn run(args: DemoArgs) -> Result<(), Failure> {
         }
     };
     runtime()?.block_on(demo(&args, image))
+}
+
+/// The demo speaks for itself: its log is for trouble only, unless RUST_LOG says otherwise.
+fn log_settings() -> Result<Settings, Problem> {
+    let settings = Settings::from_variables(|name| match name {
+        "RUST_LOG" | "LOG_FORMAT" => std::env::var(name).ok(),
+        "LOG_LEVEL" => Some("warn".to_owned()),
+        _ => None,
+    });
+    settings.map_err(wrong_settings)
 }
 
 /// The image that is shown.

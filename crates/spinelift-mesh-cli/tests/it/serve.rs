@@ -84,6 +84,41 @@ fn the_log_can_be_json() {
     }
 }
 
+/// What the service logs until it is stopped, once it listens.
+#[cfg(unix)]
+fn log_with(variables: &[(&str, &str)]) -> String {
+    let folder = tempdir().unwrap();
+    let mut server = Server::spawn(
+        spinelift_mesh()
+            .current_dir(folder.path())
+            .env("PORT", "0")
+            .envs(variables.iter().copied()),
+    );
+    crate::interrupt::send("-TERM", &server.child);
+    let mut log = String::new();
+    let mut stderr = server.child.stderr.take().unwrap();
+    stderr.read_to_string(&mut log).unwrap();
+    log
+}
+
+#[cfg(unix)]
+#[test]
+fn an_open_service_is_warned_of() {
+    let keys = ("API_KEYS", "0123456789abcdef");
+    let url = ("PUBLIC_URL", "https://mesh.example");
+    for (variables, warnings) in [
+        (vec![], [false, false]),
+        (vec![("HOST", "0.0.0.0")], [true, true]),
+        (vec![("HOST", "0.0.0.0"), keys], [false, true]),
+        (vec![("HOST", "0.0.0.0"), keys, url], [false, false]),
+    ] {
+        let log = log_with(&variables);
+        let found = ["set API_KEYS", "set PUBLIC_URL"].map(|warning| log.contains(warning));
+        assert_eq!(found, warnings, "{variables:?}: {log}");
+        assert!(!log.contains("0123456789abcdef"), "{log}");
+    }
+}
+
 #[test]
 fn what_keeps_it_from_starting_is_told_with_what_to_change() {
     let folder = tempdir().unwrap();
@@ -104,14 +139,16 @@ fn what_keeps_it_from_starting_is_told_with_what_to_change() {
         .current_dir(folder.path())
         .env("PORT", "many")
         .env("MAX_CONCURRENT_JOBS", "0")
+        .env("RUST_LOG", "info,hyper=loud")
+        .env("API_KEYS", "rails:tooshort")
         .output()
         .unwrap();
     let said = String::from_utf8(wrong.stderr).unwrap();
     assert_eq!(wrong.status.code(), Some(1), "{said}");
-    assert!(
-        said.contains("PORT") && said.contains("MAX_CONCURRENT_JOBS"),
-        "{said}"
-    );
+    for name in ["PORT", "MAX_CONCURRENT_JOBS", "RUST_LOG", "API_KEYS"] {
+        assert!(said.contains(name), "{name}: {said}");
+    }
+    assert!(!said.contains("tooshort"), "{said}");
 }
 
 #[test]

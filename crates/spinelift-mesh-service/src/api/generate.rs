@@ -1,20 +1,24 @@
 //! `POST …/mesh/generate`: accepts a job.
 
 use super::Api;
+use crate::client::Client;
 use crate::engine::{Accepted, NewJob};
 use crate::error::ApiError;
 use crate::job::JobState;
 use crate::json;
 use crate::request::{Invalid, MeshRequest};
+use crate::request_id::RequestId;
 use axum::Json;
 use axum::body::{Body, to_bytes};
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 pub(crate) async fn generate(
     State(api): State<Api>,
+    Extension(client): Extension<Client>,
+    Extension(request_id): Extension<RequestId>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
@@ -28,8 +32,8 @@ pub(crate) async fn generate(
         id: id.clone(),
         request,
         base_url: api.result_urls.base(&headers),
-        client: String::new(),
-        request_id: None,
+        client: client.to_string(),
+        request_id: Some(request_id.to_string()),
     };
     let state = match api.engine.accept(job).await? {
         Accepted::Created => {

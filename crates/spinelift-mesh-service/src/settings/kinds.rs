@@ -1,17 +1,26 @@
 //! What kinds of values settings have.
 
 use crate::address::AllowedHost;
+use crate::auth::{ApiKeys, is_health_check};
+use crate::cors::CorsOrigins;
+use crate::redacted::Secret;
+use ipnet::IpNet;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
+use tracing_subscriber::EnvFilter;
 use url::Url;
 
 /// A kind of value: how it is read, and how what is allowed is put into words.
-pub(super) struct Kind<T> {
+/// Values of a `SECRET` kind are never repeated, not even wrong ones.
+pub(super) struct Kind<T, const SECRET: bool = false> {
     pub(super) expected: &'static str,
     pub(super) parse: fn(&str) -> Option<T>,
 }
+
+/// A kind whose values are secrets.
+pub(super) type SecretKind<T> = Kind<T, true>;
 
 /// Where results are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +40,15 @@ pub enum JobBackend {
     Redis,
 }
 
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
 pub(super) const TEXT: Kind<String> = Kind {
     expected: "any text",
     parse: |text| Some(text.to_owned()),
@@ -38,11 +56,28 @@ pub(super) const TEXT: Kind<String> = Kind {
 
 pub(super) const LOG_LEVEL: Kind<String> = Kind {
     expected: "error, warn, info, debug, trace, off or a filter like info,hyper=debug",
-    parse: |text| {
-        // A single word that is no level would be a filter that lets nothing through.
-        let is_filter = !text.bytes().all(|byte| byte.is_ascii_alphabetic());
-        let is_level = text.parse::<tracing::metadata::LevelFilter>().is_ok();
-        (is_filter || is_level).then(|| text.to_owned())
+    parse: |text| is_log_filter(text).then(|| text.to_owned()),
+};
+
+pub(super) const LOG_FILTER: Kind<String> = Kind {
+    expected: LOG_LEVEL.expected,
+    parse: |text| (text.is_empty() || is_log_filter(text)).then(|| text.to_owned()),
+};
+
+/// A single word that is no level would be a filter, but one that lets next to nothing through.
+fn is_log_filter(text: &str) -> bool {
+    let is_word = text.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_level = text.parse::<tracing::metadata::LevelFilter>().is_ok();
+    let is_filter = || EnvFilter::builder().parse(text).is_ok();
+    is_level || (!is_word && is_filter())
+}
+
+pub(super) const LOG_FORMAT: Kind<LogFormat> = Kind {
+    expected: "text or json",
+    parse: |text| match text.to_ascii_lowercase().as_str() {
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => None,
     },
 };
 
@@ -103,14 +138,6 @@ pub(super) const SECONDS: Kind<Duration> = Kind {
     },
 };
 
-pub(super) const LONG_SECONDS: Kind<Duration> = Kind {
-    expected: "a number of seconds, more than 0 and at most 315360000 (ten years)",
-    parse: |text| {
-        let seconds: f64 = text.parse().ok()?;
-        (seconds > 0.0 && seconds <= 315_360_000.0).then(|| Duration::from_secs_f64(seconds))
-    },
-};
-
 pub(super) const BYTES: Kind<u64> = Kind {
     expected: "a whole number of bytes, 0 or more",
     // SQLite's integers are signed.
@@ -123,12 +150,18 @@ pub(super) const PATH: Kind<PathBuf> = Kind {
 };
 
 pub(super) const API_PREFIX: Kind<String> = Kind {
-    expected: "a path of letters, digits, - . _ ~ and /, beginning with / (or / alone for none)",
+    expected: "a path of letters, digits, - . _ ~ and /, beginning with / (or / alone for none), without . and .. as segments, and not below /health",
     parse: |text| {
         let path = text.strip_suffix('/').unwrap_or(text);
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
         let whole = text.starts_with('/') && path.bytes().all(allowed) && !path.contains("//");
-        whole.then(|| path.to_owned())
+        // Clients resolve such segments before they send the path.
+        let resolved = path
+            .split('/')
+            .all(|segment| !matches!(segment, "." | ".."));
+        // Its paths are for everybody; the API's are not.
+        let apart = !is_health_check(path);
+        (whole && resolved && apart).then(|| path.to_owned())
     },
 };
 
@@ -174,5 +207,48 @@ pub(super) const JOBS: Kind<JobBackend> = Kind {
         "embedded" | "sqlite" => Some(JobBackend::Embedded),
         "redis" => Some(JobBackend::Redis),
         _ => None,
+    },
+};
+
+pub(super) const API_KEYS: SecretKind<ApiKeys> = Kind {
+    expected: "a list of KEY or NAME:KEY, separated by commas; each KEY of 16 or more visible ASCII characters other than , and :, and none twice; each NAME of letters, digits, - . and _",
+    parse: ApiKeys::parse,
+};
+
+pub(super) const ORIGINS: Kind<CorsOrigins> = Kind {
+    expected: "a list of origins like https://editor.example:8443, separated by commas, or * for all",
+    parse: CorsOrigins::parse,
+};
+
+pub(super) const NETWORKS: Kind<Vec<IpNet>> = Kind {
+    expected: "a list of IP addresses or networks like 10.0.0.0/8, separated by commas",
+    parse: |text| {
+        let entries = text.split(',').map(str::trim);
+        let network = |entry: &str| {
+            let address = entry.parse::<IpAddr>().map(IpNet::from);
+            address.ok().or_else(|| entry.parse().ok())
+        };
+        entries
+            .filter(|entry| !entry.is_empty())
+            .map(network)
+            .collect()
+    },
+};
+
+pub(super) const LIFETIME: Kind<Duration> = Kind {
+    // Ten years: as good as for ever, and far from what a time can hold.
+    expected: "a whole number of seconds from 1 to 315360000",
+    parse: |text| {
+        let seconds = text.parse().ok().filter(|n| (1..=315_360_000).contains(n));
+        seconds.map(Duration::from_secs)
+    },
+};
+
+pub(super) const SIGNING_SECRET: SecretKind<Option<Secret>> = Kind {
+    expected: "a text of 32 characters or more",
+    parse: |text| match text.chars().count() {
+        0 => Some(None),
+        1..32 => None,
+        _ => Some(Some(Secret::new(text))),
     },
 };

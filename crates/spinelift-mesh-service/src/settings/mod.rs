@@ -3,13 +3,18 @@
 mod kinds;
 mod source;
 
-pub use kinds::{JobBackend, StorageBackend};
+pub use kinds::{JobBackend, LogFormat, StorageBackend};
 pub use source::{SettingsError, WrongSetting};
 
 use crate::address::AllowedHost;
+use crate::auth::ApiKeys;
+use crate::cors::CorsOrigins;
+use crate::redacted::Secret;
+use ipnet::IpNet;
 use kinds::{
-    API_PREFIX, BYTES, COUNT, DIMENSION, FLAG, HOSTS, IP, JOBS, LOG_LEVEL, LONG_SECONDS,
-    OPTIONAL_URL, PATH, PORT, SECONDS, SIZE, STORAGE, TEXT, WORKERS,
+    API_KEYS, API_PREFIX, BYTES, COUNT, DIMENSION, FLAG, HOSTS, IP, JOBS, LIFETIME, LOG_FILTER,
+    LOG_FORMAT, LOG_LEVEL, NETWORKS, OPTIONAL_URL, ORIGINS, PATH, PORT, SECONDS, SIGNING_SECRET,
+    SIZE, STORAGE, TEXT, WORKERS,
 };
 use source::{Reading, Variables};
 use std::fmt::Write;
@@ -68,8 +73,10 @@ settings! {
         "Log everything the service does, unless LOG_LEVEL says otherwise.";
     "LOG_LEVEL" log_level: String = LOG_LEVEL("info"),
         "What is logged: a level (error, warn, info, debug, trace) or a tracing filter.";
-    "RUST_LOG" rust_log: String = TEXT(""),
+    "RUST_LOG" rust_log: String = LOG_FILTER(""),
         "A tracing filter that takes the place of LOG_LEVEL.";
+    "LOG_FORMAT" log_format: LogFormat = LOG_FORMAT("text"),
+        "How the log is written, to standard error.";
     "HOST" host: IpAddr = IP("127.0.0.1"),
         "Address to listen on; 0.0.0.0 or :: for all.";
     "PORT" port: u16 = PORT("8000"),
@@ -78,8 +85,18 @@ settings! {
         "Connections that are served at a time; others wait. Past half of it, connections are closed after one answer. Stay below the limit on open files (ulimit -n).";
     "IDLE_TIMEOUT" idle_timeout: Duration = SECONDS("15"),
         "Seconds that a connection may stay open while the next request has not been received as far as its body.";
+    "API_KEYS" api_keys: ApiKeys = API_KEYS(""),
+        "Keys that clients must send, as `Authorization: Bearer KEY` or `X-API-Key: KEY`; unset, everybody may use the service. A name tells keys apart in the log.";
+    "TRUSTED_PROXIES" trusted_proxies: Vec<IpNet> = NETWORKS(""),
+        "Proxies before the service, whose X-Forwarded-For says who the client is.";
+    "CORS_ORIGINS" cors_origins: CorsOrigins = ORIGINS(""),
+        "Origins of web pages that may use the API from a browser, for example `https://editor.example`.";
     "PUBLIC_URL" public_url: Option<String> = OPTIONAL_URL(""),
         "URL under which clients reach the service, for result_url; unset, it is taken from each request's Host header.";
+    "RESULT_URL_TTL" result_url_ttl: Duration = LIFETIME("604800"),
+        "Seconds that a result_url can be fetched without a key, with API_KEYS.";
+    "URL_SIGNING_KEY" url_signing_key: Option<Secret> = SIGNING_SECRET(""),
+        "Secret that result URLs are signed with, with API_KEYS; unset, one is made and kept with the jobs.";
     "API_PREFIX" api_prefix: String = API_PREFIX("/api/v1"),
         "Path before /mesh/… in all URLs but /health.";
     "MAX_REQUEST_SIZE" max_request_size: NonZeroUsize = SIZE("104857600"),
@@ -108,7 +125,7 @@ settings! {
         "Jobs that may wait; a waiting one takes about 0.1 KB of memory and 1 KB of disk. Beyond it requests are answered with 503.";
     "MAX_JOBS_PER_CLIENT" max_jobs_per_client: NonZeroUsize = COUNT("10000"),
         "Jobs of one client that may be unfinished. Beyond it requests are answered with 429.";
-    "JOB_TTL" job_ttl: Duration = LONG_SECONDS("604800"),
+    "JOB_TTL" job_ttl: Duration = LIFETIME("604800"),
         "Seconds that a job and its result are kept after its end.";
     "RESULT_CACHE_SIZE" result_cache_size: u64 = BYTES("1073741824"),
         "Most bytes of results that are kept for later jobs with the same image and parameters; 0 keeps none.";

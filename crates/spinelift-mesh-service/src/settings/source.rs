@@ -23,7 +23,7 @@ pub enum SettingsError {
 pub struct WrongSetting {
     /// The variable.
     pub name: &'static str,
-    /// Its value; of a URL only what is no secret.
+    /// Its value; of a URL only what is no secret, and of a secret nothing.
     pub value: String,
     /// What is allowed.
     pub expected: &'static str,
@@ -106,11 +106,11 @@ impl<'a> Reading<'a> {
 
     /// The value of a setting, or its default if it is unset or empty: compose files and charts
     /// pass on variables that nobody set as empty ones.
-    pub(super) fn value<T>(
+    pub(super) fn value<T, const SECRET: bool>(
         &mut self,
         name: &'static str,
         default: &'static str,
-        kind: &Kind<T>,
+        kind: &Kind<T, SECRET>,
     ) -> Option<T> {
         let given = (self.variable)(name).map(|value| value.trim().to_owned());
         let text = given.filter(|value| !value.is_empty());
@@ -119,7 +119,11 @@ impl<'a> Reading<'a> {
         if value.is_none() {
             self.wrong.push(WrongSetting {
                 name,
-                value: without_secrets(text),
+                value: if SECRET {
+                    "[secret]".to_owned()
+                } else {
+                    without_secrets(text)
+                },
                 expected: kind.expected,
             });
         }

@@ -89,6 +89,82 @@ fn secrets_in_a_wrong_value_are_not_repeated() {
 }
 
 #[test]
+fn a_secret_is_not_repeated_even_if_it_is_wrong() {
+    let error = read(&[("API_KEYS", "rails:too-short")]).expect_err("15 characters are needed");
+    let text = error.to_string();
+    assert!(!format!("{text}{error:?}").contains("short"), "{error:?}");
+    assert!(
+        text.contains("API_KEYS") && text.contains("16 or more"),
+        "{text}"
+    );
+    let settings = read(&[("API_KEYS", "rails:0123456789abcdef")]).expect("valid");
+    let shown = format!("{settings:?}");
+    assert!(shown.contains("rails#9f9f5111"), "{shown}");
+    assert!(!shown.contains("0123456789abcdef"), "{shown}");
+}
+
+#[test]
+fn a_filter_that_cannot_be_read_is_refused() {
+    for name in ["LOG_LEVEL", "RUST_LOG"] {
+        for bad in [
+            "verbose",
+            "info,hyper=loud",
+            "hyper=debug=info",
+            "info,[span",
+        ] {
+            let error = read(&[(name, bad)]).expect_err(bad).to_string();
+            assert!(error.contains(name), "{error}");
+        }
+        for good in [
+            "WARN",
+            "off",
+            "info,hyper=debug",
+            "warn,spinelift_mesh_service=trace",
+        ] {
+            let settings = read(&[(name, good)]).expect(good);
+            assert_eq!(settings.log_filter(), good);
+        }
+    }
+    assert_eq!(
+        read(&[("LOG_FORMAT", "JSON")]).expect("valid").log_format,
+        LogFormat::Json
+    );
+    assert!(read(&[("LOG_FORMAT", "xml")]).is_err());
+}
+
+#[test]
+fn a_prefix_that_cannot_be_reached_or_hides_other_paths_is_refused() {
+    for bad in [
+        "/a/../b",
+        "/..",
+        "/./a",
+        "/health",
+        "/health/api/",
+        "a",
+        "//a",
+    ] {
+        assert!(read(&[("API_PREFIX", bad)]).is_err(), "{bad}");
+    }
+    for good in ["/", "/a.b/..c", "/healthy", "/api/health"] {
+        assert!(read(&[("API_PREFIX", good)]).is_ok(), "{good}");
+    }
+}
+
+#[test]
+fn networks_are_addresses_or_ranges() {
+    let settings = read(&[("TRUSTED_PROXIES", "10.0.0.7, fd00::/8")]).expect("valid");
+    let shown: Vec<_> = settings
+        .trusted_proxies
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(shown, ["10.0.0.7/32", "fd00::/8"]);
+    for bad in ["proxy", "10.0.0.0/33", "10.0.0.1:80"] {
+        assert!(read(&[("TRUSTED_PROXIES", bad)]).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn the_documentation_names_every_setting() {
     for spec in SETTINGS {
         assert!(documentation().contains(&format!("| `{}` |", spec.name)));

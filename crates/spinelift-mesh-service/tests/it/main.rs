@@ -4,13 +4,16 @@
 
 mod address;
 mod api;
+mod auth;
 mod callbacks;
 mod connections;
 mod documents;
 mod engine;
 mod harness;
+mod headers;
 mod idempotency;
 mod jobs;
+mod log;
 mod restart;
 mod start;
 mod validation;

@@ -1,10 +1,12 @@
 //! What the tests share: the service under test, and the world around it.
 
+mod log;
 mod origin;
 mod service;
 
+pub(crate) use log::Log;
 pub(crate) use origin::Origin;
-pub(crate) use service::{TestService, settings};
+pub(crate) use service::{Answer, TestService, settings};
 
 use std::future::Future;
 use std::time::Duration;

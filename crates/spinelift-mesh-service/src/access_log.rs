@@ -1,0 +1,114 @@
+//! One line in the log for each request, and the span that all its other lines are in.
+
+use crate::auth::is_health_check;
+use crate::client::Client;
+use crate::request_id::RequestId;
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::Response;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+use tracing::{Instrument, Span};
+
+/// Logs requests when they are over.
+pub(crate) async fn log_request(request: Request, next: Next) -> Response {
+    let mut entry = Entry::new(&request);
+    let span = entry.span.clone();
+    let response = next.run(request).instrument(span).await;
+    entry.status = Some(response.status());
+    let (parts, body) = response.into_parts();
+    Response::from_parts(parts, Body::new(LoggedBody { body, entry }))
+}
+
+/// A request, as far as it has got. It is logged when dropped: after the last byte of its answer,
+/// or when its client has gone.
+struct Entry {
+    span: Span,
+    begin: Instant,
+    client: Option<Client>,
+    is_health_check: bool,
+    /// None until the answer begins.
+    status: Option<StatusCode>,
+    bytes: u64,
+}
+
+impl Entry {
+    fn new(request: &Request) -> Self {
+        Self {
+            span: span(request),
+            begin: Instant::now(),
+            client: request.extensions().get::<Client>().cloned(),
+            is_health_check: is_health_check(request.uri().path()),
+            status: None,
+            bytes: 0,
+        }
+    }
+}
+
+/// The span of a request. It has the level of errors, since a span that the filter leaves out
+/// would take the id from the lines that are not left out. Queries stay out of it: they hold
+/// signatures.
+fn span(request: &Request) -> Span {
+    let id = request.extensions().get::<RequestId>();
+    tracing::error_span!(
+        "request",
+        request_id = id.map(tracing::field::display),
+        method = %request.method(),
+        path = request.uri().path(),
+    )
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let _in_span = self.span.enter();
+        let client = self.client.as_ref().map(tracing::field::display);
+        let milliseconds = self.begin.elapsed().as_millis() as u64;
+        let bytes = self.bytes;
+        let Some(status) = self.status else {
+            tracing::info!(client, milliseconds, "gone before it was answered");
+            return;
+        };
+        let status = status.as_u16();
+        // Health checks come every few seconds and would bury everything else.
+        if self.is_health_check {
+            tracing::debug!(status, milliseconds, client, bytes, "answered");
+        } else {
+            tracing::info!(status, milliseconds, client, bytes, "answered");
+        }
+    }
+}
+
+/// A body that counts its bytes.
+struct LoggedBody {
+    body: Body,
+    entry: Entry,
+}
+
+impl HttpBody for LoggedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+            self.entry.bytes = self.entry.bytes.saturating_add(bytes);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
