@@ -78,13 +78,12 @@ fn images() -> Vec<(&'static str, Vec<u8>)> {
         ("lossless WebP of noise", webp(&noise(41))),
     ];
     for name in [
-        "formats/webp-lossy-alpha.webp",
-        "formats/webp-lossy-alpha-quantised.webp",
-        "formats/webp-lossy-opaque.webp",
+        "large/lossy-alpha.webp",
+        "large/lossy-opaque.webp",
+        "large/progressive.jpg",
         "formats/webp-lossless-opaque.webp",
         "formats/webp-animated.webp",
         "formats/jpeg-baseline.jpg",
-        "formats/jpeg-progressive.jpg",
         "formats/rgba-8-ancillary-chunks.png",
     ] {
         images.push((name, committed(name)));
