@@ -2,6 +2,7 @@
 
 use crate::harness::{Origin, TestService};
 use serde_json::{Value, json};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 async fn outcome(service: &TestService, url: &str) -> Value {
@@ -149,6 +150,21 @@ async fn an_image_beyond_the_dimensions_is_refused() {
     let ended = outcome(&service, &origin.url("/large.png")).await;
     assert_eq!(ended["error"]["details"]["reason"], "too_large");
     assert_eq!(ended["error"]["details"]["max_image_dimension"], 1000);
+}
+
+#[tokio::test]
+async fn pixels_and_the_decoder_s_memory_are_limited_by_settings() {
+    let origin = Origin::start().await;
+    let few = NonZeroUsize::new(1000).unwrap();
+    let service = TestService::start_with(|s| s.max_image_pixels = few).await;
+    let ended = outcome(&service, &origin.url("/large.png")).await;
+    assert_eq!(ended["error"]["details"]["reason"], "too_many_pixels");
+    assert_eq!(ended["error"]["details"]["max_image_pixels"], 1000);
+
+    let service = TestService::start_with(|s| s.max_decoder_memory = few).await;
+    let ended = outcome(&service, &origin.url("/large.png")).await;
+    assert_eq!(ended["error"]["details"]["reason"], "decoder_memory");
+    assert_eq!(ended["error"]["details"]["max_decoder_memory"], 1000);
 }
 
 #[tokio::test]

@@ -51,6 +51,12 @@ fn webp(pixels: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// So large that the masks take more than the decoder.
+fn largest_opaque() -> Vec<u8> {
+    let pixels = vec![0; 4096 * 4096];
+    png(4096, 4096, png::ColorType::Grayscale, &pixels)
+}
+
 fn committed(name: &str) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/images");
     fs::read(folder.join(name)).unwrap()
@@ -72,19 +78,19 @@ fn images() -> Vec<(&'static str, Vec<u8>)> {
             encoded(&rgba(&mut |x, y| x % 12 < 6 && y % 12 < 6)),
         ),
         ("comb", encoded(&rgba(&mut |x, y| x % 2 == 0 || y == 0))),
+        ("largest, opaque", largest_opaque()),
         ("interlaced PNG", interlaced(SIZE, &blob)),
         ("interlaced noise", interlaced(SIZE, &noise(41))),
         ("lossless WebP", webp(&blob)),
         ("lossless WebP of noise", webp(&noise(41))),
     ];
     for name in [
-        "formats/webp-lossy-alpha.webp",
-        "formats/webp-lossy-alpha-quantised.webp",
-        "formats/webp-lossy-opaque.webp",
+        "large/lossy-alpha.webp",
+        "large/lossy-opaque.webp",
+        "large/progressive.jpg",
         "formats/webp-lossless-opaque.webp",
         "formats/webp-animated.webp",
         "formats/jpeg-baseline.jpg",
-        "formats/jpeg-progressive.jpg",
         "formats/rgba-8-ancillary-chunks.png",
     ] {
         images.push((name, committed(name)));
