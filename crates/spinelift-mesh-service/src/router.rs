@@ -20,7 +20,7 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
-use tower_http::timeout::TimeoutLayer;
+use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 
 /// The routes, and the layers around them from the outermost to the innermost.
 pub(crate) fn router(api: Api, settings: &Settings) -> Router {
@@ -51,7 +51,9 @@ pub(crate) fn router(api: Api, settings: &Settings) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         // Before a body is read: strangers get no work done.
         .layer(from_fn_with_state(access, require_access))
+        // Both bound what a client sends; a body is read inside them, by the handler.
         .layer(RequestBodyLimitLayer::new(settings.max_request_size.get()))
+        .layer(RequestBodyTimeoutLayer::new(settings.body_timeout))
         // The time that an answer takes, which includes the reading of the body.
         .layer(TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,

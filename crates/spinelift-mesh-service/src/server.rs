@@ -15,16 +15,21 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutWriter;
 use tower::ServiceExt;
 
 /// Most bytes of a request's head; hyper would take six times as many, from each client.
 const HEAD: usize = 64 * 1024;
+
+/// What IDLE_TIMEOUT shrinks to when room gets scarce: enough for a client that has something to
+/// say, and clients that say nothing hold up the others no longer.
+const SCARCE_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Accepts connections and serves them.
 pub(crate) struct Server {
@@ -34,6 +39,7 @@ pub(crate) struct Server {
     room: Arc<Semaphore>,
     most: usize,
     idle_timeout: Duration,
+    write_timeout: Duration,
 }
 
 impl Server {
@@ -45,6 +51,7 @@ impl Server {
             room: Arc::new(Semaphore::new(most)),
             most,
             idle_timeout: settings.idle_timeout,
+            write_timeout: settings.write_timeout,
         }
     }
 
@@ -66,10 +73,10 @@ impl Server {
                 request.extensions_mut().insert(ConnectInfo(peer));
                 request
             });
-            let connection = graceful.watch(
-                self.http()
-                    .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)),
-            );
+            let connection = graceful.watch(self.http().serve_connection(
+                TokioIo::new(self.bounded(stream)),
+                TowerToHyperService::new(router),
+            ));
             connections.spawn(async move {
                 // A client that breaks off or says nothing is no event.
                 let _ = connection.await;
@@ -89,15 +96,103 @@ impl Server {
         (stream, peer, room)
     }
 
+    /// Only writing that makes no progress is bounded: an answer may take its time.
+    fn bounded(&self, stream: TcpStream) -> Pin<Box<TimeoutWriter<TcpStream>>> {
+        let mut stream = TimeoutWriter::new(stream);
+        stream.set_timeout(Some(self.write_timeout));
+        Box::pin(stream)
+    }
+
     fn http(&self) -> http1::Builder {
+        let scarce = self.room.available_permits() < self.most / 2;
+        let idle_timeout = match scarce {
+            true => self.idle_timeout.min(SCARCE_IDLE_TIMEOUT),
+            false => self.idle_timeout,
+        };
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
-            .header_read_timeout(self.idle_timeout)
+            .header_read_timeout(idle_timeout)
             .max_buf_size(HEAD)
             .max_header_size(HEAD)
             // When room gets scarce nobody keeps a connection for later: more clients than there
             // are connections still get their turns.
-            .keep_alive(self.room.available_permits() >= self.most / 2);
+            .keep_alive(!scarce);
         http
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::{Body, Bytes};
+    use axum::routing::get;
+    use http_body::Frame;
+    use std::convert::Infallible;
+    use std::task::{Context, Poll};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::mpsc;
+
+    /// A body of what is sent through a channel.
+    struct Sent(mpsc::Receiver<Bytes>);
+
+    impl http_body::Body for Sent {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let received = self.0.poll_recv(cx);
+            received.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+        }
+    }
+
+    /// A client's connection to a server that answers with what is sent through the channel.
+    async fn connection(write_timeout: Duration) -> (TcpStream, mpsc::Sender<Bytes>) {
+        let (sender, receiver) = mpsc::channel(1);
+        let body = Arc::new(parking_lot::Mutex::new(Some(receiver)));
+        let answer = move || {
+            let receiver = body.lock().take();
+            async move { receiver.map_or_else(Body::empty, |receiver| Body::new(Sent(receiver))) }
+        };
+        let settings = Settings {
+            write_timeout,
+            ..Settings::default()
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let router = Router::new().route("/", get(answer));
+        let server = Server::new(listener, router, &settings);
+        tokio::spawn(server.run(std::future::pending()));
+        let mut stream = TcpStream::connect(address).await.expect("it listens");
+        let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).await.expect("sent");
+        (stream, sender)
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_cut_off() {
+        let (stream, sender) = connection(Duration::from_millis(100)).await;
+        let cut_off = async { while sender.send(vec![0; 1 << 20].into()).await.is_ok() {} };
+        let cut_off = tokio::time::timeout(Duration::from_secs(60), cut_off).await;
+        assert!(cut_off.is_ok(), "it is sent to for ever");
+        drop(stream);
+    }
+
+    #[tokio::test]
+    async fn an_answer_may_pause_for_longer_than_writing_may() {
+        let timeout = Duration::from_millis(50);
+        let (mut stream, sender) = connection(timeout).await;
+        for part in ["first", "second", "third"] {
+            sender.send(part.into()).await.expect("it is served");
+            tokio::time::sleep(4 * timeout).await;
+        }
+        drop(sender);
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("whole");
+        for part in ["200 OK", "first", "second", "third", "\r\n0\r\n"] {
+            assert!(answer.contains(part), "{part} in {answer}");
+        }
     }
 }

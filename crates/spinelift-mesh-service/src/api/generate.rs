@@ -14,6 +14,7 @@ use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use tower_http::timeout::TimeoutError;
 
 pub(crate) async fn generate(
     State(api): State<Api>,
@@ -76,11 +77,19 @@ async fn read_json(body: Body, limit: usize) -> Result<Value, ApiError> {
     })
 }
 
-/// The body was longer than allowed, or broke off.
+/// The body was longer than allowed, stopped arriving, or broke off.
 fn unreadable(error: &axum::Error) -> ApiError {
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
         cause = source;
+    }
+    if cause.is::<TimeoutError>() {
+        return ApiError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "BODY_TIMEOUT",
+            "The request body stopped arriving for longer than BODY_TIMEOUT allows",
+            json!({}),
+        );
     }
     let too_large = cause.to_string().contains("length limit exceeded");
     ApiError::of_status(if too_large {

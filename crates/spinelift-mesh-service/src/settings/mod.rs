@@ -84,7 +84,11 @@ settings! {
     "MAX_CONNECTIONS" max_connections: NonZeroUsize = COUNT("800"),
         "Connections that are served at a time; others wait. Past half of it, connections are closed after one answer. Stay below the limit on open files (ulimit -n).";
     "IDLE_TIMEOUT" idle_timeout: Duration = SECONDS("15"),
-        "Seconds that a connection may stay open while the next request has not been received as far as its body.";
+        "Seconds that a connection may stay open while the next request has not been received as far as its body; 2 at the most while fewer than half of MAX_CONNECTIONS are free.";
+    "BODY_TIMEOUT" body_timeout: Duration = SECONDS("15"),
+        "Seconds that a request's body may stop arriving.";
+    "WRITE_TIMEOUT" write_timeout: Duration = SECONDS("30"),
+        "Seconds that a client may read nothing of what is sent to it.";
     "API_KEYS" api_keys: ApiKeys = API_KEYS(""),
         "Keys that clients must send, as `Authorization: Bearer KEY` or `X-API-Key: KEY`; unset, everybody may use the service. A name tells keys apart in the log.";
     "TRUSTED_PROXIES" trusted_proxies: Vec<IpNet> = NETWORKS(""),

@@ -91,3 +91,165 @@ async fn a_shutdown_does_not_wait_for_connections_that_are_idle() {
     assert!(began.elapsed() < Duration::from_secs(5));
     drop(stream);
 }
+
+#[tokio::test]
+async fn half_open_connections_delay_others_briefly_only() {
+    let service = TestService::start_with(|s| {
+        s.max_connections = 4.try_into().unwrap();
+        s.idle_timeout = Duration::from_secs(3600);
+    })
+    .await;
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        let mut stream = connect(&service).await;
+        stream.write_all(b"GET /health HTT").await.unwrap();
+        silent.push(stream);
+    }
+    assert_eq!(service.get("/health").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_client_that_never_reads_gives_its_place_up() {
+    let service = TestService::start_with(|s| {
+        s.max_connections = 1.try_into().unwrap();
+        s.idle_timeout = Duration::from_secs(3600);
+        s.write_timeout = Duration::from_millis(100);
+    })
+    .await;
+    let mut stream = connect(&service).await;
+    // Until the connection is closed, more and more answers wait to be read.
+    let flood = tokio::spawn(async move {
+        let requests = "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000);
+        while stream.write_all(requests.as_bytes()).await.is_ok() {}
+    });
+    flood.await.unwrap();
+    assert_eq!(service.get("/health").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_that_stops_arriving_is_not_waited_for() {
+    let service = TestService::start_with(|s| s.body_timeout = Duration::from_millis(100)).await;
+    for head in [
+        "Content-Length: 100\r\n\r\n{",
+        "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+        "Content-Length: 100\r\n\r\n",
+    ] {
+        let mut stream = connect(&service).await;
+        let request = format!("POST /api/v1/mesh/generate HTTP/1.1\r\nHost: a\r\n{head}");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let text = rest(stream).await;
+        assert!(text.starts_with("HTTP/1.1 408 "), "{text}");
+        assert!(text.contains("\"BODY_TIMEOUT\""), "{text}");
+    }
+}
+
+/// Sends bytes as they are, and returns what comes until the connection is closed.
+async fn answer(service: &TestService, request: &[u8]) -> String {
+    let mut stream = connect(service).await;
+    // It may be refused before all of it is sent.
+    let _ = stream.write_all(request).await;
+    let mut bytes = Vec::new();
+    let read = stream.read_to_end(&mut bytes);
+    // With data that was not read the connection is reset, not ended.
+    let _ = tokio::time::timeout(Duration::from_secs(10), read)
+        .await
+        .expect("it is closed");
+    String::from_utf8(bytes).unwrap()
+}
+
+#[tokio::test]
+async fn requests_that_two_servers_could_read_in_two_ways_are_refused() {
+    let service = TestService::start().await;
+    let post = "POST /api/v1/mesh/generate HTTP/1.1\r\nHost: a\r\n";
+    for rest in [
+        "Content-Length: 5\r\nContent-Length: 6\r\n\r\n{}    ",
+        "Content-Length: 5, 6\r\n\r\n{}    ",
+        "Content-Length: +2\r\n\r\n{}",
+        "Content-Length: -1\r\n\r\n{}",
+        "Transfer-Encoding: identity\r\n\r\n{}",
+        "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        "Content-Length : 2\r\n\r\n{}",
+        " Content-Length: 2\r\n\r\n{}",
+        "X: a\r\n folded\r\nContent-Length: 2\r\n\r\n{}",
+        "X: a\0b\r\nContent-Length: 2\r\n\r\n{}",
+        "X: a\rb\r\nContent-Length: 2\r\n\r\n{}",
+        "X\0: a\r\n\r\n",
+    ] {
+        let text = answer(&service, format!("{post}{rest}").as_bytes()).await;
+        assert!(text.starts_with("HTTP/1.1 400 "), "{rest:?}: {text}");
+        assert_eq!(text.matches("HTTP/1.1 ").count(), 1, "{rest:?}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_smuggled_behind_a_body_with_two_lengths() {
+    let service = TestService::start().await;
+    let hidden = "GET /health HTTP/1.1\r\nHost: a\r\n\r\n";
+    let length = format!("Content-Length: {}\r\n", hidden.len() + 5);
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    for lengths in [format!("{length}{chunked}"), format!("{chunked}{length}")] {
+        let head = "POST /api/v1/mesh/generate HTTP/1.1\r\nHost: a\r\n";
+        let request = format!("{head}{lengths}\r\n0\r\n\r\n{hidden}");
+        let text = answer(&service, request.as_bytes()).await;
+        assert!(text.starts_with("HTTP/1.1 400 "), "{text}");
+        assert!(!text.contains("healthy"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn odd_targets_are_answered() {
+    let service = TestService::start().await;
+    let long = format!("/{}", "x".repeat(60_000));
+    for (method, target, status) in [
+        // As clients of proxies write it; RFC 9112 has servers accept it.
+        ("GET", "http://other.example/health", 200),
+        ("GET", "http://other.example/", 404),
+        ("OPTIONS", "*", 404),
+        ("GET", "*", 404),
+        ("CONNECT", "a.example:443", 404),
+        ("GET", "health", 404),
+        ("GET", "/../health", 404),
+        ("GET", "/health/../api/v1/mesh/j/status", 404),
+        ("GET", "//health", 404),
+        ("GET", "/%00", 404),
+        ("GET", "/\u{e9}", 404),
+        ("GET", "/a b", 400),
+        ("GET", &long, 404),
+        ("BREW", "/health", 405),
+    ] {
+        let request = format!("{method} {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let text = answer(&service, request.as_bytes()).await;
+        let expected = format!("HTTP/1.1 {status} ");
+        assert!(text.starts_with(&expected), "{method} {target:.40}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_long_is_refused() {
+    let service = TestService::start().await;
+    let long = "x".repeat(65 * 1024);
+    for (request, statuses) in [
+        (
+            format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n"),
+            [414, 431],
+        ),
+        (
+            format!("GET /health HTTP/1.1\r\nX: {long}\r\n\r\n"),
+            [431, 431],
+        ),
+        (
+            format!("GET /health HTTP/1.1\r\n{}\r\n", "X: a\r\n".repeat(200)),
+            [431, 431],
+        ),
+    ] {
+        let mut stream = connect(&service).await;
+        let _ = stream.write_all(request.as_bytes()).await;
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes).await;
+        let text = String::from_utf8(bytes).unwrap();
+        let refused = statuses.map(|status| format!("HTTP/1.1 {status} "));
+        // The answer may be lost with a connection that is closed before all is read.
+        let fits = text.is_empty() || refused.iter().any(|line| text.starts_with(line));
+        assert!(fits, "{text}");
+    }
+}
