@@ -1,6 +1,6 @@
 //! The running service: its parts put together, and taken down in order.
 
-use crate::address::{AddressPolicy, Outbound, OutboundError};
+use crate::address::{AddressPolicy, Outbound, OutboundError, OutboundLimits};
 use crate::api::Api;
 use crate::callback::{Callbacks, Final};
 use crate::engine::JobEngine;
@@ -80,7 +80,7 @@ impl Service {
         check_available(&settings)?;
         let outbound = Outbound::new(
             AddressPolicy::new(settings.allowed_private_hosts.clone()),
-            settings.image_connect_timeout,
+            &outbound_limits(&settings),
         )?;
         let results = ResultStore::local(&settings.storage_path)?;
         // Listening comes before the engine, which gives up exhausted jobs as it opens: a start
@@ -235,6 +235,14 @@ async fn listen(settings: &Settings) -> Result<(TcpListener, SocketAddr), StartE
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let local = listener.local_addr().map_err(failed)?;
     Ok((listener, local))
+}
+
+fn outbound_limits(settings: &Settings) -> OutboundLimits {
+    OutboundLimits {
+        dns_servers: settings.dns_servers.clone(),
+        dns_timeout: settings.dns_timeout,
+        connect_timeout: settings.image_connect_timeout,
+    }
 }
 
 fn source_limits(settings: &Settings) -> SourceLimits {

@@ -1,7 +1,7 @@
 //! What kinds of values settings have.
 
 use crate::address::AllowedHost;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -142,6 +142,22 @@ pub(super) const HOSTS: Kind<Vec<AllowedHost>> = Kind {
             .map(str::trim)
             .filter(|host| !host.is_empty());
         hosts.map(AllowedHost::parse).collect()
+    },
+};
+
+pub(super) const SERVERS: Kind<Vec<SocketAddr>> = Kind {
+    expected: "a list of IP addresses, each with :port unless that is 53, separated by commas; \
+               IPv6 addresses with a port in brackets",
+    parse: |text| {
+        let servers = text
+            .split(',')
+            .map(str::trim)
+            .filter(|text| !text.is_empty());
+        let server = |text: &str| {
+            let bare = text.parse().map(|ip: IpAddr| SocketAddr::new(ip, 53));
+            bare.or_else(|_| text.parse()).ok()
+        };
+        servers.map(server).collect()
     },
 };
 

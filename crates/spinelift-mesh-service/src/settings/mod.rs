@@ -9,11 +9,11 @@ pub use source::{SettingsError, WrongSetting};
 use crate::address::AllowedHost;
 use kinds::{
     API_PREFIX, COUNT, DIMENSION, FLAG, HOSTS, IP, JOBS, LOG_LEVEL, OPTIONAL_URL, PATH, PORT,
-    SECONDS, SIZE, STORAGE, TEXT, WORKERS,
+    SECONDS, SERVERS, SIZE, STORAGE, TEXT, WORKERS,
 };
 use source::{Reading, Variables};
 use std::fmt::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -102,8 +102,12 @@ settings! {
         "How often a job is started if the process dies while it runs.";
     "DRAIN_TIMEOUT" drain_timeout: Duration = SECONDS("20"),
         "Seconds that running jobs get to end when the service is shut down; the others resume at the next start.";
+    "DNS_SERVERS" dns_servers: Vec<SocketAddr> = SERVERS(""),
+        "Name servers that resolve the hosts of images and callbacks; unset, those of the system (resolv.conf). The hosts file comes first either way.";
+    "DNS_TIMEOUT" dns_timeout: Duration = SECONDS("5"),
+        "Seconds for resolving the name of a host.";
     "IMAGE_CONNECT_TIMEOUT" image_connect_timeout: Duration = SECONDS("5"),
-        "Seconds for connecting to an image's server or a callback's receiver.";
+        "Seconds for connecting to an image's server or a callback's receiver, once its name is resolved.";
     "IMAGE_FIRST_BYTE_TIMEOUT" image_first_byte_timeout: Duration = SECONDS("15"),
         "Seconds until an image's server has to begin its answer.";
     "IMAGE_TIMEOUT" image_timeout: Duration = SECONDS("120"),

@@ -1,6 +1,6 @@
 //! Why an image could not be loaded.
 
-use crate::address::{Outbound, Refused};
+use crate::address::{Outbound, Refused, Unreachable};
 use crate::job::JobError;
 use crate::redacted::RedactedUrl;
 use serde_json::{Value, json};
@@ -62,7 +62,7 @@ impl SourceError {
     }
 
     pub(super) fn transport(url: &RedactedUrl, error: &reqwest::Error) -> Self {
-        if let Some(refused) = Outbound::refusal(error) {
+        if let Some(Unreachable::Refused(refused)) = Outbound::unreachable(error) {
             return Self::refused(url, &refused);
         }
         let fault = if error.is_connect() || error.is_dns() {

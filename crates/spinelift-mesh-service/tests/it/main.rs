@@ -13,5 +13,6 @@ mod harness;
 mod idempotency;
 mod jobs;
 mod restart;
+mod ssrf;
 mod start;
 mod validation;

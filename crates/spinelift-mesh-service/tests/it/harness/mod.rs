@@ -1,10 +1,13 @@
 //! What the tests share: the service under test, and the world around it.
 
+mod name_server;
 mod origin;
+pub(crate) mod raw_origin;
 mod service;
 
+pub(crate) use name_server::{Answer, NameServer};
 pub(crate) use origin::Origin;
-pub(crate) use service::{TestService, settings};
+pub(crate) use service::{Answer as ServiceAnswer, TestService, settings};
 
 use std::future::Future;
 use std::time::Duration;
