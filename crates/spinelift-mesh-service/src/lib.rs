@@ -19,6 +19,7 @@ pub mod engine;
 mod error;
 pub mod job;
 mod json;
+mod memory;
 mod redacted;
 mod request;
 mod result_url;
@@ -31,6 +32,7 @@ mod storage;
 mod worker;
 
 pub use address::{AllowedHost, OutboundError};
+pub use memory::BudgetTooSmall;
 pub use redacted::RedactedUrl;
 pub use service::{ServeError, Service, StartError};
 pub use settings::{Settings, SettingsError};

@@ -6,6 +6,7 @@ use crate::callback::{Callbacks, Final};
 use crate::engine::JobEngine;
 use crate::engine::sqlite::{Bounds, OpenError, Opened, SqliteEngine};
 use crate::job::{Job, JobState};
+use crate::memory::{BudgetTooSmall, MemoryBudget};
 use crate::result_url::ResultUrls;
 use crate::router::router;
 use crate::server::Server;
@@ -45,6 +46,9 @@ pub enum StartError {
     /// The HTTP client cannot be made.
     #[error(transparent)]
     Outbound(#[from] OutboundError),
+    /// The memory is not enough for one image.
+    #[error(transparent)]
+    Memory(#[from] BudgetTooSmall),
     /// The address cannot be listened on.
     #[error("cannot listen on {address} (HOST, PORT): {source}")]
     Listen {
@@ -78,6 +82,7 @@ impl Service {
     /// See [`StartError`].
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         check_available(&settings)?;
+        let memory = memory_budget(&settings)?;
         let outbound = Outbound::new(
             AddressPolicy::new(settings.allowed_private_hosts.clone()),
             &outbound_limits(&settings),
@@ -100,7 +105,7 @@ impl Service {
         let pace = Arc::new(Pace::new(workers));
         let runner = Arc::new(Runner {
             engine: Arc::clone(&engine),
-            sources: Sources::new(outbound.clone(), source_limits(&settings)),
+            sources: Sources::new(outbound.clone(), source_limits(&settings), memory),
             results: results.clone(),
             callbacks: callbacks.clone(),
             result_urls: result_urls.clone(),
@@ -249,9 +254,16 @@ fn source_limits(settings: &Settings) -> SourceLimits {
     SourceLimits {
         bytes: settings.max_image_bytes.get(),
         first_byte: settings.image_first_byte_timeout,
-        total: settings.image_timeout,
+        download: settings.image_timeout,
+        all_tries: settings.image_total_timeout,
         tries: u32::try_from(settings.image_tries.get()).unwrap_or(u32::MAX),
+        cache: settings.source_cache_size,
     }
+}
+
+fn memory_budget(settings: &Settings) -> Result<MemoryBudget, BudgetTooSmall> {
+    let image = u64::try_from(settings.max_image_bytes.get()).unwrap_or(u64::MAX);
+    MemoryBudget::new(settings.memory_budget, image)
 }
 
 /// Jobs that failed because the process died too often never reach a worker: their receivers

@@ -90,6 +90,11 @@ pub(super) const SIZE: Kind<NonZeroUsize> = Kind {
     parse: |text| text.parse().ok(),
 };
 
+pub(super) const BYTES: Kind<u64> = Kind {
+    expected: "a whole number of bytes, 0 or more",
+    parse: |text| text.parse().ok(),
+};
+
 pub(super) const DIMENSION: Kind<u32> = Kind {
     expected: "a whole number of pixels from 1 to 65535",
     parse: |text| text.parse().ok().filter(|n| (1..=65_535).contains(n)),

@@ -85,7 +85,7 @@ impl Runner {
         let reporter = Arc::clone(reporter);
         let computed = self.cpu.run(move |stop| {
             let mut watch = Watch { reporter, stop };
-            spinelift_mesh::generate(&image, &parameters, &limits, &mut watch)
+            spinelift_mesh::generate(&image.bytes, &parameters, &limits, &mut watch)
                 .map(|mesh| Bytes::from(mesh.to_json()))
         });
         match computed.await {

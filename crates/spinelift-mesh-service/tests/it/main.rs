@@ -7,6 +7,7 @@ mod api;
 mod callbacks;
 mod connections;
 mod documents;
+mod downloads;
 mod engine;
 mod file;
 mod harness;

@@ -6,7 +6,7 @@ pub(crate) mod raw_origin;
 mod service;
 
 pub(crate) use name_server::{Answer, NameServer};
-pub(crate) use origin::Origin;
+pub(crate) use origin::{Origin, disc};
 pub(crate) use service::{Answer as ServiceAnswer, TestService, settings};
 
 use std::future::Future;

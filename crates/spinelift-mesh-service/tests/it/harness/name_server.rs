@@ -1,6 +1,7 @@
 //! A name server on a port of its own, which answers as a test wants it to.
 //!
 //! The unit tests of `address` include this file as well.
+#![allow(clippy::unwrap_used)]
 
 use hickory_resolver::proto::op::{Message, MessageType, ResponseCode};
 use hickory_resolver::proto::rr::rdata::CNAME;
