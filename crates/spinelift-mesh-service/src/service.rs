@@ -1,11 +1,12 @@
 //! The running service: its parts put together, and taken down in order.
 
-use crate::address::{AddressPolicy, Outbound, OutboundError};
+use crate::address::{AddressPolicy, Outbound, OutboundError, OutboundLimits};
 use crate::api::Api;
 use crate::auth::UrlSigner;
 use crate::callback::{Callbacks, Dispatcher};
 use crate::engine::sqlite::{Bounds, OpenError, Opened, SqliteEngine};
 use crate::engine::{EngineError, JobEngine, Owner};
+use crate::memory::{BudgetTooSmall, MemoryBudget};
 use crate::result_url::ResultUrls;
 use crate::router::router;
 use crate::server::Server;
@@ -50,6 +51,9 @@ pub enum StartError {
     /// The HTTP client cannot be made.
     #[error(transparent)]
     Outbound(#[from] OutboundError),
+    /// The memory is not enough for one image.
+    #[error(transparent)]
+    Memory(#[from] BudgetTooSmall),
     /// The address cannot be listened on.
     #[error("cannot listen on {address} (HOST, PORT): {source}")]
     Listen {
@@ -84,9 +88,10 @@ impl Service {
     /// See [`StartError`].
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         check_available(&settings)?;
+        let memory = memory_budget(&settings)?;
         let outbound = Outbound::new(
             AddressPolicy::new(settings.allowed_private_hosts.clone()),
-            settings.image_connect_timeout,
+            &outbound_limits(&settings),
         )?;
         // Listening comes before the engine, which gives up exhausted jobs as it opens: a start
         // that failed after that would never tell their receivers.
@@ -108,7 +113,8 @@ impl Service {
         let pace = Arc::new(Pace::new(workers));
         let runner = Arc::new(Runner {
             engine: Arc::clone(&engine),
-            sources: Sources::new(outbound.clone(), source_limits(&settings)),
+            sources: Sources::new(outbound.clone(), source_limits(&settings), memory.clone()),
+            memory,
             storage: storage.clone(),
             callbacks: callbacks.clone(),
             cpu: CpuSlots::per_core(),
@@ -302,13 +308,28 @@ async fn listen(settings: &Settings) -> Result<(TcpListener, SocketAddr), StartE
     Ok((listener, local))
 }
 
+fn outbound_limits(settings: &Settings) -> OutboundLimits {
+    OutboundLimits {
+        dns_servers: settings.dns_servers.clone(),
+        dns_timeout: settings.dns_timeout,
+        connect_timeout: settings.image_connect_timeout,
+    }
+}
+
 fn source_limits(settings: &Settings) -> SourceLimits {
     SourceLimits {
         bytes: settings.max_image_bytes.get(),
         first_byte: settings.image_first_byte_timeout,
-        total: settings.image_timeout,
+        download: settings.image_timeout,
+        all_tries: settings.image_total_timeout,
         tries: u32::try_from(settings.image_tries.get()).unwrap_or(u32::MAX),
+        cache: settings.source_cache_size,
     }
+}
+
+fn memory_budget(settings: &Settings) -> Result<MemoryBudget, BudgetTooSmall> {
+    let image = u64::try_from(settings.max_image_bytes.get()).unwrap_or(u64::MAX);
+    MemoryBudget::new(settings.memory_budget, image)
 }
 
 /// Most deliveries that are made to one receiver at a time.

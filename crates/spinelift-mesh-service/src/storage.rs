@@ -147,6 +147,12 @@ impl Storage {
         self.get(&self.upload_key(id, digest)).await
     }
 
+    /// The size of the image that came with a job.
+    pub(crate) async fn upload_size(&self, id: &JobId, digest: &str) -> Result<u64, StorageError> {
+        let found = self.store.head(&self.upload_key(id, digest)).await;
+        found.map(|found| found.size).map_err(StorageError)
+    }
+
     /// Removes the image that came with a job.
     pub(crate) async fn remove_upload(&self, id: &JobId, digest: &str) {
         self.remove(&self.upload_key(id, digest)).await;

@@ -1,10 +1,12 @@
 //! The HTTP clients for connections to others; there is no other way out.
 
-use super::resolver::CheckedResolver;
-use super::{AddressPolicy, Refused, Trust};
+use super::connecting::{ConnectTimedOut, ConnectTimeout};
+use super::resolver::{CheckedResolver, NameResolver};
+use super::{AddressPolicy, Refused, ResolveError, Trust};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder};
 use std::error::Error;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -27,10 +29,28 @@ pub(crate) struct Outbound {
     private_too: Client,
 }
 
+/// How long connecting may take, and who resolves names.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OutboundLimits {
+    /// Name servers; the system's if there are none.
+    pub(crate) dns_servers: Vec<SocketAddr>,
+    /// Longest time for resolving a name.
+    pub(crate) dns_timeout: Duration,
+    /// Longest time for connecting, TLS included, once the name is resolved.
+    pub(crate) connect_timeout: Duration,
+}
+
 /// The HTTP clients could not be made.
 #[derive(Debug, thiserror::Error)]
-#[error("the HTTP client cannot start: {}", innermost(.0))]
-pub struct OutboundError(#[source] reqwest::Error);
+#[non_exhaustive]
+pub enum OutboundError {
+    /// The clients themselves.
+    #[error("the HTTP client cannot start: {}", innermost(.0))]
+    Client(#[source] reqwest::Error),
+    /// What resolves names for them.
+    #[error("names cannot be resolved (DNS_SERVERS): {0}")]
+    Names(String),
+}
 
 /// The last error in the chain says what is wrong; the first only that something is.
 fn innermost(error: &reqwest::Error) -> String {
@@ -41,31 +61,55 @@ fn innermost(error: &reqwest::Error) -> String {
     error.to_string()
 }
 
+/// Why no connection came about, where this module decided so.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unreachable {
+    /// A name resolved to an address that is closed.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// A name did not resolve.
+    #[error(transparent)]
+    Name(#[from] ResolveError),
+    /// Connecting took longer than this.
+    #[error("no connection came about within {} s (IMAGE_CONNECT_TIMEOUT)", .0.as_secs_f64())]
+    TimedOut(Duration),
+}
+
 impl Outbound {
     pub(crate) fn new(
         policy: AddressPolicy,
-        connect_timeout: Duration,
+        limits: &OutboundLimits,
     ) -> Result<Self, OutboundError> {
         // An error means that a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let names = NameResolver::new(&limits.dns_servers, limits.dns_timeout)
+            .map_err(|error| OutboundError::Names(error.to_string()))?;
+        let policy = Arc::new(policy);
         let client = |trust| {
+            let resolver = CheckedResolver {
+                names: names.clone(),
+                policy: Arc::clone(&policy),
+                trust,
+            };
             Client::builder()
                 .user_agent(USER_AGENT)
-                .dns_resolver(Arc::new(CheckedResolver(trust)))
+                .dns_resolver(Arc::new(resolver))
                 // A proxy would resolve names itself, and a followed redirect go unchecked.
                 .no_proxy()
                 .redirect(Policy::none())
                 .referer(false)
-                .connect_timeout(connect_timeout)
+                .connector_layer(ConnectTimeout(limits.connect_timeout))
+                // Never reached, but what one of several addresses may take is a part of it.
+                .connect_timeout(limits.dns_timeout + limits.connect_timeout)
                 .pool_max_idle_per_host(IDLE_CONNECTIONS)
                 .pool_idle_timeout(IDLE)
                 .build()
-                .map_err(OutboundError)
+                .map_err(OutboundError::Client)
         };
         Ok(Self {
-            policy: Arc::new(policy),
             public_only: client(Trust::PublicOnly)?,
             private_too: client(Trust::PrivateToo)?,
+            policy,
         })
     }
 
@@ -91,12 +135,18 @@ impl Outbound {
         })
     }
 
-    /// The refusal inside an error of a request: a name resolved to an address that is closed.
-    pub(crate) fn refusal(error: &reqwest::Error) -> Option<Refused> {
+    /// Why no connection came about, if that is in an error of a request.
+    pub(crate) fn unreachable(error: &reqwest::Error) -> Option<Unreachable> {
         let mut source = error.source();
         while let Some(error) = source {
             if let Some(refused) = error.downcast_ref::<Refused>() {
-                return Some(refused.clone());
+                return Some(refused.clone().into());
+            }
+            if let Some(name) = error.downcast_ref::<ResolveError>() {
+                return Some(name.clone().into());
+            }
+            if let Some(ConnectTimedOut(limit)) = error.downcast_ref() {
+                return Some(Unreachable::TimedOut(*limit));
             }
             source = error.source();
         }
@@ -105,39 +155,4 @@ impl Outbound {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `localhost` resolves everywhere, and to an address that is not public. The policy would
-    /// refuse the name itself, so the clients are asked directly.
-    #[tokio::test]
-    async fn a_name_that_resolves_to_a_private_address_is_refused_while_connecting() {
-        let outbound =
-            Outbound::new(AddressPolicy::default(), Duration::from_secs(5)).expect("starts");
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("listens");
-        let port = listener.local_addr().expect("bound").port();
-        let url = format!("http://localhost:{port}/");
-
-        let error = outbound
-            .public_only
-            .get(&url)
-            .send()
-            .await
-            .expect_err("refused");
-        let refused = Outbound::refusal(&error).expect("by the policy");
-        assert!(matches!(refused, Refused::NotPublic { .. }));
-        assert!(
-            refused.to_string().contains("ALLOWED_PRIVATE_HOSTS"),
-            "{refused}"
-        );
-
-        let connecting = outbound.private_too.get(&url).send();
-        let accepting = listener.accept();
-        tokio::select! {
-            accepted = accepting => assert!(accepted.is_ok()),
-            failed = connecting => panic!("not connected: {failed:?}"),
-        }
-    }
-}
+mod tests;

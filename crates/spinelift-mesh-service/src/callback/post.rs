@@ -85,8 +85,8 @@ impl Poster {
 
 /// What went wrong, without the URL that `reqwest` would print.
 fn describe(error: &reqwest::Error) -> String {
-    match Outbound::refusal(error) {
-        Some(refused) => refused.to_string(),
+    match Outbound::unreachable(error) {
+        Some(reason) => reason.to_string(),
         None if error.is_connect() => "the connection failed".to_owned(),
         None => "the connection broke".to_owned(),
     }

@@ -5,7 +5,7 @@ use crate::auth::{ApiKeys, is_health_check};
 use crate::cors::CorsOrigins;
 use crate::redacted::Secret;
 use ipnet::IpNet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -125,6 +125,11 @@ pub(super) const SIZE: Kind<NonZeroUsize> = Kind {
     parse: |text| text.parse().ok(),
 };
 
+pub(super) const BYTES: Kind<u64> = Kind {
+    expected: "a whole number of bytes, 0 or more",
+    parse: |text| text.parse().ok(),
+};
+
 pub(super) const DIMENSION: Kind<u32> = Kind {
     expected: "a whole number of pixels from 1 to 65535",
     parse: |text| text.parse().ok().filter(|n| (1..=65_535).contains(n)),
@@ -136,12 +141,6 @@ pub(super) const SECONDS: Kind<Duration> = Kind {
         let seconds: f64 = text.parse().ok()?;
         (seconds > 0.0 && seconds <= 86_400.0).then(|| Duration::from_secs_f64(seconds))
     },
-};
-
-pub(super) const BYTES: Kind<u64> = Kind {
-    expected: "a whole number of bytes, 0 or more",
-    // SQLite's integers are signed.
-    parse: |text| text.parse().ok().filter(|n| i64::try_from(*n).is_ok()),
 };
 
 pub(super) const PATH: Kind<PathBuf> = Kind {
@@ -189,6 +188,22 @@ pub(super) const HOSTS: Kind<Vec<AllowedHost>> = Kind {
             .map(str::trim)
             .filter(|host| !host.is_empty());
         hosts.map(AllowedHost::parse).collect()
+    },
+};
+
+pub(super) const SERVERS: Kind<Vec<SocketAddr>> = Kind {
+    expected: "a list of IP addresses, each with :port unless that is 53, separated by commas; \
+               IPv6 addresses with a port in brackets",
+    parse: |text| {
+        let servers = text
+            .split(',')
+            .map(str::trim)
+            .filter(|text| !text.is_empty());
+        let server = |text: &str| {
+            let bare = text.parse().map(|ip: IpAddr| SocketAddr::new(ip, 53));
+            bare.or_else(|_| text.parse()).ok()
+        };
+        servers.map(server).collect()
     },
 };
 

@@ -13,12 +13,12 @@ use crate::redacted::Secret;
 use ipnet::IpNet;
 use kinds::{
     API_KEYS, API_PREFIX, BYTES, COUNT, DIMENSION, FLAG, HOSTS, IP, JOBS, LIFETIME, LOG_FILTER,
-    LOG_FORMAT, LOG_LEVEL, NETWORKS, OPTIONAL_URL, ORIGINS, PATH, PORT, SECONDS, SIGNING_SECRET,
-    SIZE, STORAGE, TEXT, WORKERS,
+    LOG_FORMAT, LOG_LEVEL, NETWORKS, OPTIONAL_URL, ORIGINS, PATH, PORT, SECONDS, SERVERS,
+    SIGNING_SECRET, SIZE, STORAGE, TEXT, WORKERS,
 };
 use source::{Reading, Variables};
 use std::fmt::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -115,6 +115,8 @@ settings! {
         "Most bytes of memory that decoding an image may take.";
     "MAX_IMAGE_BYTES" max_image_bytes: NonZeroUsize = SIZE("104857600"),
         "Most bytes of an image file; the default is above what an uncompressed image of 4096 x 4096 pixels takes.";
+    "MEMORY_BUDGET" memory_budget: u64 = BYTES("1073741824"),
+        "Bytes of memory for jobs: one half for computing, three eighths for image files, one eighth for request bodies. What does not fit waits.";
     "MAX_MESH_VERTICES" max_mesh_vertices: NonZeroUsize = COUNT("100000"),
         "Most vertices of a mesh.";
     "MAX_CONCURRENT_JOBS" max_concurrent_jobs: NonZeroUsize = WORKERS("10"),
@@ -137,14 +139,22 @@ settings! {
         "How often a job is started if the process dies while it runs.";
     "DRAIN_TIMEOUT" drain_timeout: Duration = SECONDS("20"),
         "Seconds that running jobs get to end when the service is shut down; the others resume at the next start.";
+    "DNS_SERVERS" dns_servers: Vec<SocketAddr> = SERVERS(""),
+        "Name servers that resolve the hosts of images and callbacks; unset, those of the system (resolv.conf). The hosts file comes first either way.";
+    "DNS_TIMEOUT" dns_timeout: Duration = SECONDS("5"),
+        "Seconds for resolving the name of a host.";
     "IMAGE_CONNECT_TIMEOUT" image_connect_timeout: Duration = SECONDS("5"),
-        "Seconds for connecting to an image's server or a callback's receiver.";
+        "Seconds for connecting to an image's server or a callback's receiver, once its name is resolved.";
     "IMAGE_FIRST_BYTE_TIMEOUT" image_first_byte_timeout: Duration = SECONDS("15"),
-        "Seconds until an image's server has to begin its answer.";
+        "Seconds until an image's server has to begin its answer, connecting included.";
     "IMAGE_TIMEOUT" image_timeout: Duration = SECONDS("120"),
-        "Seconds for loading an image once.";
+        "Seconds for loading an image once, redirects included. A server that takes longer is not tried again.";
     "IMAGE_TRIES" image_tries: NonZeroUsize = COUNT("3"),
         "How often an image is tried to be loaded while its server fails in ways that may pass.";
+    "IMAGE_TOTAL_TIMEOUT" image_total_timeout: Duration = SECONDS("240"),
+        "Seconds for loading an image, all tries and the pauses between them together.";
+    "SOURCE_CACHE_SIZE" source_cache_size: u64 = BYTES("67108864"),
+        "Most bytes of images that are kept in memory, besides MEMORY_BUDGET, in case they are asked for again; each is used only after its server said that it has not changed. 0 keeps none.";
     "ALLOWED_PRIVATE_HOSTS" allowed_private_hosts: Vec<AllowedHost> = HOSTS(""),
         "Hosts of images and callbacks that may have addresses that are not public, for example: `rails:3000,10.0.0.7,[::1]:9000`.";
     "STORAGE_BACKEND" storage_backend: StorageBackend = STORAGE("local"),

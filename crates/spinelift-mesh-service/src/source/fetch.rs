@@ -1,56 +1,132 @@
 //! One try at loading an image.
 
-use super::{SourceError, SourceLimits};
+use super::body::{self, Received};
+use super::cache::{Kept, SourceCache};
+use super::deadline::Deadlines;
+use super::error::Fault;
+use super::retry::retry_after;
+use super::{Image, SourceError};
 use crate::address::Outbound;
+use crate::memory::MemoryBudget;
 use crate::redacted::RedactedUrl;
 use reqwest::Response;
-use reqwest::header::{ACCEPT, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, LOCATION};
 use url::Url;
 
 const MAX_REDIRECTS: usize = 3;
 
-/// Follows redirects hop by hop, so that each address is checked like the first.
-pub(super) async fn fetch(
-    outbound: &Outbound,
-    limits: &SourceLimits,
-    url: &RedactedUrl,
-) -> Result<Vec<u8>, SourceError> {
-    let mut url = url.clone();
-    for _ in 0..=MAX_REDIRECTS {
-        let response = open(outbound, limits, &url).await?;
-        let status = response.status();
-        // Not every 2xx: 204 and 205 have no body, 206 has a part of one that nobody asked for.
-        if matches!(status.as_u16(), 200 | 203) {
-            return body(response, limits, &url).await;
-        }
-        match redirect(&response, &url) {
-            Some(next) => url = next?,
-            None => return Err(SourceError::status(&url, status.as_u16())),
-        }
-    }
-    Err(SourceError::too_many_redirects(&url, MAX_REDIRECTS))
+/// What a try at loading an image takes.
+pub(super) struct Fetch<'a> {
+    pub(super) outbound: &'a Outbound,
+    pub(super) cache: &'a SourceCache,
+    pub(super) memory: &'a MemoryBudget,
+    /// Most bytes of an image.
+    pub(super) limit: usize,
 }
 
-async fn open(
-    outbound: &Outbound,
-    limits: &SourceLimits,
-    url: &RedactedUrl,
-) -> Result<Response, SourceError> {
-    let request = outbound
-        .get(url.reveal())
-        .map_err(|refused| SourceError::refused(url, &refused))?
-        .header(
-            ACCEPT,
-            HeaderValue::from_static("image/png, image/webp, image/jpeg, */*;q=0.1"),
-        );
-    match tokio::time::timeout(limits.first_byte, request.send()).await {
-        Ok(response) => response.map_err(|error| SourceError::transport(url, &error)),
-        Err(_) => Err(SourceError::timeout(url, limits.first_byte)),
+impl Fetch<'_> {
+    /// Follows redirects hop by hop, so that each address is checked like the first.
+    pub(super) async fn run(
+        &self,
+        url: &RedactedUrl,
+        deadlines: &mut Deadlines,
+    ) -> Result<Image, SourceError> {
+        let mut url = url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            match self.hop(&url, deadlines).await {
+                Ok(Hop::Image(image)) => return Ok(image),
+                Ok(Hop::Redirect(next)) => url = next,
+                Err(fault) => return Err(SourceError::new(&url, fault)),
+            }
+        }
+        let fault = Fault::TooManyRedirects(MAX_REDIRECTS);
+        Err(SourceError::new(&url, fault))
     }
+
+    async fn hop(&self, url: &RedactedUrl, deadlines: &mut Deadlines) -> Result<Hop, Fault> {
+        let kept = self.cache.get(url.reveal());
+        let response = self.open(url, kept.as_ref(), deadlines).await?;
+        let status = response.status().as_u16();
+        match (status, kept) {
+            // Not every 2xx: 204 and 205 have no body, 206 has a part of one that nobody asked for.
+            (200 | 203, _) => self.receive(url, response, deadlines).await,
+            (304, Some(kept)) => {
+                self.cache.review(url.reveal(), response.headers());
+                self.reuse(kept.image, deadlines).await
+            }
+            _ => match redirect(&response, url) {
+                Some(next) => next.map(Hop::Redirect),
+                None => Err(Fault::Status {
+                    status,
+                    retry_after: retry_after(&response),
+                }),
+            },
+        }
+    }
+
+    async fn open(
+        &self,
+        url: &RedactedUrl,
+        kept: Option<&Kept>,
+        deadlines: &Deadlines,
+    ) -> Result<Response, Fault> {
+        let images = HeaderValue::from_static("image/png, image/webp, image/jpeg, */*;q=0.1");
+        let request = self
+            .outbound
+            .get(url.reveal())
+            .map_err(Fault::Refused)?
+            .header(ACCEPT, images)
+            .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let request = match kept {
+            Some(kept) => kept.ask(request),
+            None => request,
+        };
+        let response = deadlines.head(request.send()).await.map_err(Fault::Late)?;
+        response.map_err(|error| Fault::transport(&error))
+    }
+
+    async fn receive(
+        &self,
+        url: &RedactedUrl,
+        response: Response,
+        deadlines: &mut Deadlines,
+    ) -> Result<Hop, Fault> {
+        refuse_encoding(&response)?;
+        let headers = response.headers().clone();
+        let (image, memory) = body::receive(response, self.limit, self.memory, deadlines).await?;
+        self.cache.keep(url.reveal(), &headers, &image);
+        Ok(Hop::Image(Image::new(image, memory)))
+    }
+
+    /// Takes a kept image. It is counted as one that was loaded: the cache may let go of it while
+    /// it is in use.
+    async fn reuse(&self, image: Received, deadlines: &mut Deadlines) -> Result<Hop, Fault> {
+        let memory = self.memory.file(image.bytes.len() as u64);
+        let memory = deadlines.apart(memory).await.map_err(Fault::Memory)?;
+        Ok(Hop::Image(Image::new(image, memory)))
+    }
+}
+
+/// Where one request led.
+enum Hop {
+    Image(Image),
+    Redirect(RedactedUrl),
+}
+
+/// Images are compressed already. What is compressed again was not asked for, and may be a
+/// thousand times as large as it looks.
+fn refuse_encoding(response: &Response) -> Result<(), Fault> {
+    for value in response.headers().get_all(CONTENT_ENCODING) {
+        if !value.as_bytes().eq_ignore_ascii_case(b"identity") && !value.is_empty() {
+            let shown = String::from_utf8_lossy(value.as_bytes());
+            return Err(Fault::Encoded(shown.chars().take(40).collect()));
+        }
+    }
+    Ok(())
 }
 
 /// Where a redirect leads, if the answer is one.
-fn redirect(response: &Response, from: &RedactedUrl) -> Option<Result<RedactedUrl, SourceError>> {
+fn redirect(response: &Response, from: &RedactedUrl) -> Option<Result<RedactedUrl, Fault>> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
     }
@@ -58,37 +134,11 @@ fn redirect(response: &Response, from: &RedactedUrl) -> Option<Result<RedactedUr
     let next = from.reveal().join(location).ok()?;
     Some(match next.scheme() {
         "http" | "https" => Ok(RedactedUrl::new(without_fragment(next))),
-        _ => Err(SourceError::bad_redirect(from, next.scheme())),
+        scheme => Err(Fault::BadRedirect(scheme.to_owned())),
     })
 }
 
 fn without_fragment(mut url: Url) -> Url {
     url.set_fragment(None);
     url
-}
-
-/// Counts the bytes as they come; what the server says of their number is a hint, which may
-/// refuse an image early but never admit one.
-async fn body(
-    mut response: Response,
-    limits: &SourceLimits,
-    url: &RedactedUrl,
-) -> Result<Vec<u8>, SourceError> {
-    let too_large = || SourceError::too_large(url, limits.bytes);
-    let announced = response.content_length().unwrap_or(0);
-    if announced > limits.bytes as u64 {
-        return Err(too_large());
-    }
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| SourceError::transport(url, &error))?
-    {
-        if bytes.len() + chunk.len() > limits.bytes {
-            return Err(too_large());
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
 }

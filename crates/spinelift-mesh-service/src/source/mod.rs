@@ -1,12 +1,23 @@
 //! Where images come from: HTTP servers that may be slow, broken or hostile.
 
+mod body;
+mod cache;
+mod deadline;
 mod error;
 mod fetch;
+mod retry;
 
 pub(crate) use error::SourceError;
 
 use crate::address::Outbound;
+use crate::memory::{MemoryBudget, Reservation};
 use crate::redacted::RedactedUrl;
+use body::Received;
+use bytes::Bytes;
+use cache::SourceCache;
+use deadline::Deadlines;
+use fetch::Fetch;
+use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 /// How far a source is trusted.
@@ -14,12 +25,42 @@ use std::time::Duration;
 pub(crate) struct SourceLimits {
     /// Most bytes of an image.
     pub(crate) bytes: usize,
-    /// Longest wait for the head of an answer.
+    /// Longest wait for the head of an answer, connecting included.
     pub(crate) first_byte: Duration,
     /// Longest time for one try, redirects included.
-    pub(crate) total: Duration,
+    pub(crate) download: Duration,
+    /// Longest time for all tries and the pauses between them.
+    pub(crate) all_tries: Duration,
     /// Most tries.
     pub(crate) tries: u32,
+    /// Most bytes of images that are kept to be used again.
+    pub(crate) cache: u64,
+}
+
+/// An image file in memory.
+#[derive(Debug)]
+pub(crate) struct Image {
+    pub(crate) bytes: Bytes,
+    /// SHA-256 of the bytes.
+    pub(crate) digest: [u8; 32],
+    /// Given back when the image is no longer needed.
+    _memory: Reservation,
+}
+
+impl Image {
+    /// An image that was here already, in memory that is accounted for.
+    pub(crate) fn of_upload(bytes: Bytes, memory: Reservation) -> Self {
+        let digest = Sha256::digest(&bytes).into();
+        Self::new(Received { bytes, digest }, memory)
+    }
+
+    fn new(received: Received, memory: Reservation) -> Self {
+        Self {
+            bytes: received.bytes,
+            digest: received.digest,
+            _memory: memory,
+        }
+    }
 }
 
 /// Loads images over HTTP.
@@ -27,44 +68,43 @@ pub(crate) struct SourceLimits {
 pub(crate) struct Sources {
     outbound: Outbound,
     limits: SourceLimits,
+    memory: MemoryBudget,
+    cache: SourceCache,
 }
-
-/// Delay before the second try; it doubles with each further one.
-const FIRST_DELAY: Duration = Duration::from_millis(250);
 
 impl Sources {
-    pub(crate) fn new(outbound: Outbound, limits: SourceLimits) -> Self {
-        Self { outbound, limits }
+    pub(crate) fn new(outbound: Outbound, limits: SourceLimits, memory: MemoryBudget) -> Self {
+        Self {
+            outbound,
+            limits,
+            memory,
+            cache: SourceCache::new(limits.cache),
+        }
     }
 
-    /// The bytes of the image. Faults that may pass are tried again, all others fail at once.
-    pub(crate) async fn load(&self, url: &RedactedUrl) -> Result<Vec<u8>, SourceError> {
-        let mut delay = FIRST_DELAY;
+    /// The image. Faults that may pass are tried again, all others fail at once.
+    pub(crate) async fn load(&self, url: &RedactedUrl) -> Result<Image, SourceError> {
+        let fetch = Fetch {
+            outbound: &self.outbound,
+            cache: &self.cache,
+            memory: &self.memory,
+            limit: self.limits.bytes,
+        };
+        let mut deadlines = Deadlines::new(&self.limits);
         let mut tried = 1;
         loop {
-            match self.try_once(url).await {
-                Err(error) if error.is_transient() && tried < self.limits.tries => {
-                    tracing::info!(%url, %error, tried, "the image could not be loaded, trying again");
-                    tokio::time::sleep(jittered(delay)).await;
-                    delay *= 2;
-                    tried += 1;
-                }
-                result => return result.map_err(|error| error.after(tried)),
+            let error = match fetch.run(url, &mut deadlines).await {
+                Ok(image) => return Ok(image),
+                Err(error) => error,
+            };
+            let pause = retry::delay(tried, error.retry_after());
+            if !error.may_pass() || tried >= self.limits.tries || !deadlines.allow(pause) {
+                return Err(error.after(tried));
             }
+            tracing::info!(%url, %error, tried, "the image could not be loaded, trying again");
+            tokio::time::sleep(pause).await;
+            deadlines.next_try();
+            tried += 1;
         }
     }
-
-    async fn try_once(&self, url: &RedactedUrl) -> Result<Vec<u8>, SourceError> {
-        let fetch = fetch::fetch(&self.outbound, &self.limits, url);
-        match tokio::time::timeout(self.limits.total, fetch).await {
-            Ok(result) => result,
-            Err(_) => Err(SourceError::timeout(url, self.limits.total)),
-        }
-    }
-}
-
-/// Half to one and a half times the delay, so that jobs that failed together do not come back
-/// together.
-fn jittered(delay: Duration) -> Duration {
-    delay.mul_f64(0.5 + fastrand::f64())
 }

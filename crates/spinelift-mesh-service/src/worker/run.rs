@@ -9,12 +9,13 @@ use crate::engine::{
     Claim, Fenced, JobEngine, Lane, Outcome, ResultKey, ResultObject, StoredResult,
 };
 use crate::job::{Job, JobError, Source};
-use crate::source::Sources;
-use crate::storage::Storage;
+use crate::memory::{MemoryBudget, TooLarge};
+use crate::source::{Image, Sources};
+use crate::storage::{Storage, StorageError};
 use axum::body::Bytes;
 use serde_json::json;
-use sha2::{Digest, Sha256};
-use spinelift_mesh::{Limits, Step};
+use spinelift_mesh::image::ImageHeader;
+use spinelift_mesh::{Limits, Step, memory};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
@@ -28,6 +29,7 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Runner {
     pub(crate) engine: Arc<dyn JobEngine>,
     pub(crate) sources: Sources,
+    pub(crate) memory: MemoryBudget,
     pub(crate) storage: Storage,
     pub(crate) callbacks: Callbacks,
     pub(crate) cpu: CpuSlots,
@@ -39,12 +41,6 @@ pub(crate) struct Runner {
     pub(crate) pace: Arc<Pace>,
     /// Whether results of other jobs may be used.
     pub(crate) caches: bool,
-}
-
-/// An image with the SHA-256 of its bytes.
-struct Image {
-    bytes: Bytes,
-    digest: [u8; 32],
 }
 
 /// A result, and the right to make it, which ends when it is recorded.
@@ -124,10 +120,7 @@ impl Runner {
         };
         let result = match cached {
             Some(object) => StoredResult::Cached(object),
-            None => {
-                self.compute_and_store(claim, image.bytes, key, reporter)
-                    .await?
-            }
+            None => self.compute_and_store(claim, image, key, reporter).await?,
         };
         Ok(Made {
             result,
@@ -136,20 +129,29 @@ impl Runner {
     }
 
     async fn image(&self, job: &Job) -> Result<Image, JobError> {
-        let bytes = match &job.request.source {
-            Source::Url(url) => Bytes::from(self.sources.load(url).await?),
-            Source::Upload { digest } => {
-                self.storage
-                    .get_upload(&job.id, digest)
-                    .await
-                    .map_err(|error| {
-                        tracing::error!(%error, "an uploaded image cannot be read");
-                        JobError::new("IMAGE_LOAD_FAILED", "The uploaded image is gone", json!({}))
-                    })?
-            }
+        match &job.request.source {
+            Source::Url(url) => Ok(self.sources.load(url).await?),
+            Source::Upload { digest } => self.upload(job, digest).await,
+        }
+    }
+
+    async fn upload(&self, job: &Job, digest: &str) -> Result<Image, JobError> {
+        let gone = |error: StorageError| {
+            tracing::error!(%error, "an uploaded image cannot be read");
+            JobError::new("IMAGE_LOAD_FAILED", "The uploaded image is gone", json!({}))
         };
-        let digest = Sha256::digest(&bytes).into();
-        Ok(Image { bytes, digest })
+        let size = self
+            .storage
+            .upload_size(&job.id, digest)
+            .await
+            .map_err(gone)?;
+        let memory = self.memory.file(size).await.map_err(too_large)?;
+        let bytes = self
+            .storage
+            .get_upload(&job.id, digest)
+            .await
+            .map_err(gone)?;
+        Ok(Image::of_upload(bytes, memory))
     }
 
     /// The cached result, if it is there and its object too.
@@ -179,7 +181,7 @@ impl Runner {
     async fn compute_and_store(
         &self,
         claim: &Claim,
-        image: Bytes,
+        image: Image,
         key: ResultKey,
         reporter: &Arc<Reporter>,
     ) -> Result<StoredResult, JobError> {
@@ -196,14 +198,21 @@ impl Runner {
     async fn compute(
         &self,
         claim: &Claim,
-        image: Bytes,
+        image: Image,
         reporter: &Arc<Reporter>,
     ) -> Result<Bytes, JobError> {
         let (parameters, limits) = (claim.job.request.parameters, self.limits);
+        let memory = match ImageHeader::read(&image.bytes, &limits) {
+            Ok(header) => memory::peak(&header, &parameters, &limits),
+            // The run will say the same, and take no memory.
+            Err(_) => 0,
+        };
+        let memory = self.memory.computing(memory).await.map_err(too_large)?;
         let reporter = Arc::clone(reporter);
         let computed = self.cpu.run(move |stop| {
+            let _memory = memory;
             let mut watch = Watch { reporter, stop };
-            spinelift_mesh::generate(&image, &parameters, &limits, &mut watch)
+            spinelift_mesh::generate(&image.bytes, &parameters, &limits, &mut watch)
                 .map(|mesh| Bytes::from(mesh.to_json()))
         });
         match computed.await {
@@ -295,6 +304,11 @@ impl Runner {
             self.storage.remove_upload(&job.id, digest).await;
         }
     }
+}
+
+fn too_large(error: TooLarge) -> JobError {
+    let details = json!({ "needed": error.needed, "memory_budget_share": error.available });
+    JobError::new("MEMORY_BUDGET_EXCEEDED", error.to_string(), details)
 }
 
 fn timed_out(limit: Duration) -> JobError {

@@ -1,11 +1,14 @@
 //! What the tests share: the service under test, and the world around it.
 
 mod log;
+mod name_server;
 mod origin;
+pub(crate) mod raw_origin;
 mod service;
 
 pub(crate) use log::Log;
-pub(crate) use origin::Origin;
+pub(crate) use name_server::{Answer as NameAnswer, NameServer};
+pub(crate) use origin::{Origin, disc};
 pub(crate) use service::{Answer, TestService, settings};
 
 use std::future::Future;

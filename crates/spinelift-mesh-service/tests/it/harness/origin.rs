@@ -200,7 +200,7 @@ async fn callback_redirects(State(world): State<Arc<World>>) -> Response {
 }
 
 /// A PNG of an opaque disc on nothing.
-fn disc(size: u32) -> Vec<u8> {
+pub(crate) fn disc(size: u32) -> Vec<u8> {
     let middle = f64::from(size) / 2.0;
     png(size, size, |x, y| {
         let (dx, dy) = (f64::from(x) + 0.5 - middle, f64::from(y) + 0.5 - middle);
