@@ -83,6 +83,21 @@ fn values_are_read() {
 }
 
 #[test]
+fn name_servers_are_addresses_with_or_without_a_port() {
+    let settings = read(&[("DNS_SERVERS", "10.0.0.53, 127.0.0.1:5353,::1, [::1]:54")]);
+    let servers = settings.expect("all are right").dns_servers;
+    let shown: Vec<_> = servers.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        shown,
+        ["10.0.0.53:53", "127.0.0.1:5353", "[::1]:53", "[::1]:54"]
+    );
+    for wrong in ["dns.example", "10.0.0.53:", "10.0.0", "10.0.0.53 10.0.0.54"] {
+        let error = read(&[("DNS_SERVERS", wrong)]).expect_err(wrong);
+        assert!(error.to_string().contains("DNS_SERVERS"), "{error}");
+    }
+}
+
+#[test]
 fn secrets_in_a_wrong_value_are_not_repeated() {
     let error = read(&[("PUBLIC_URL", "ftp://user:secret@h/")]).expect_err("no http URL");
     assert!(!error.to_string().contains("secret"), "{error}");
