@@ -37,6 +37,7 @@ mod worker;
 
 pub use address::{AllowedHost, OutboundError};
 pub use auth::ApiKeys;
+pub use callback::WebhookSecrets;
 pub use cors::CorsOrigins;
 pub use redacted::{RedactedUrl, Secret};
 pub use service::{ServeError, Service, StartError};
