@@ -93,7 +93,9 @@ impl BatchLine {
 
 impl Drop for BatchLine {
     fn drop(&mut self) {
-        self.callbacks.batches.change(&self.batch, |line| line.held -= 1);
+        self.callbacks
+            .batches
+            .change(&self.batch, |line| line.held -= 1);
     }
 }
 
@@ -113,7 +115,11 @@ impl BatchLines {
 
     /// Waits until the progress of a batch has been told, or given up.
     pub(super) async fn told(&self, batch: &JobId) {
-        let line = self.open.lock().get(batch).map(|line| line.done.subscribe());
+        let line = self
+            .open
+            .lock()
+            .get(batch)
+            .map(|line| line.done.subscribe());
         if let Some(mut line) = line {
             // An error means that the line has ended: what is waited for.
             while line.changed().await.is_ok() {}

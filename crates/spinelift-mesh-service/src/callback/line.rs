@@ -75,7 +75,11 @@ impl Delivery {
     /// Whether the receiver took the event, and soon.
     async fn deliver(&self, event: &Event) -> bool {
         let began = Instant::now();
-        match self.poster.post(&self.url, &DeliveryId::generate(), event).await {
+        match self
+            .poster
+            .post(&self.url, &DeliveryId::generate(), event)
+            .await
+        {
             Ok(_) => began.elapsed() < SLOW,
             Err(not_taken) => {
                 not_told(&self.job_id, &self.url, event, &not_taken.reason);

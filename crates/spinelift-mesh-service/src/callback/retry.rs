@@ -74,10 +74,16 @@ mod tests {
         let minutes = [1.0 / 12.0, 0.5, 2.0, 10.0, 60.0, 180.0, 480.0, 720.0];
         for (before, minutes) in (0..).zip(minutes) {
             let pause = pause(RETRIES, before, &failure(500, None)).as_secs_f64() / 60.0;
-            assert!((0.8 * minutes..=1.2 * minutes).contains(&pause), "{before}: {pause}");
+            assert!(
+                (0.8 * minutes..=1.2 * minutes).contains(&pause),
+                "{before}: {pause}"
+            );
         }
         assert_eq!(RETRIES.next(8, &failure(500, None)), Next::GiveUp);
-        let once = Retries { tries: 1, ..RETRIES };
+        let once = Retries {
+            tries: 1,
+            ..RETRIES
+        };
         assert_eq!(once.next(0, &failure(500, None)), Next::GiveUp);
     }
 

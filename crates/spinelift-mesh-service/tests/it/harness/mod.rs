@@ -2,10 +2,12 @@
 
 mod log;
 mod origin;
+mod receiver;
 mod service;
 
 pub(crate) use log::Log;
 pub(crate) use origin::Origin;
+pub(crate) use receiver::{Received, Receiver};
 pub(crate) use service::{Answer, TestService, settings};
 
 use std::future::Future;
