@@ -34,8 +34,8 @@ impl WebhookSecrets {
             .filter(|entry| !entry.is_empty())
             .map(secret)
             .collect::<Option<_>>()?;
-        let unique = |(index, secret): (usize, &Box<[u8]>)| !secrets[..index].contains(secret);
-        let valid = !secrets.is_empty() && secrets.iter().enumerate().all(unique);
+        let unique = |index: usize| !secrets[..index].contains(&secrets[index]);
+        let valid = !secrets.is_empty() && (0..secrets.len()).all(unique);
         valid.then(|| Self(secrets.into()))
     }
 
