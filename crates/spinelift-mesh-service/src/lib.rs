@@ -38,6 +38,7 @@ mod worker;
 
 pub use address::{AllowedHost, OutboundError};
 pub use auth::ApiKeys;
+pub use callback::WebhookSecrets;
 pub use cors::CorsOrigins;
 pub use memory::BudgetTooSmall;
 pub use redacted::{RedactedUrl, Secret};

@@ -62,7 +62,15 @@ pub(crate) fn router(api: Api, settings: &Settings) -> Router {
     let mesh = Router::new()
         .route("/mesh/generate", post(api::generate::generate))
         .route("/mesh/{job_id}/status", get(api::status::status))
-        .route("/mesh/{job_id}/result", get(api::result::result));
+        .route("/mesh/{job_id}/result", get(api::result::result))
+        .route(
+            "/mesh/{job_id}/deliveries",
+            get(api::deliveries::deliveries),
+        )
+        .route(
+            "/mesh/{job_id}/deliveries/{delivery_id}/replay",
+            post(api::deliveries::replay),
+        );
     let routes = Router::new().route("/health", get(api::health::health));
     let routes = if settings.api_prefix.is_empty() {
         routes.merge(mesh)

@@ -3,7 +3,7 @@
 use crate::address::{AddressPolicy, Outbound, OutboundError, OutboundLimits};
 use crate::api::Api;
 use crate::auth::UrlSigner;
-use crate::callback::{Callbacks, Dispatcher};
+use crate::callback::{Callbacks, Dispatcher, Retries};
 use crate::engine::sqlite::{Bounds, OpenError, Opened, SqliteEngine};
 use crate::engine::{EngineError, JobEngine, Owner};
 use crate::memory::{BudgetTooSmall, MemoryBudget};
@@ -102,7 +102,11 @@ impl Service {
         let owner = Owner::of(engine.as_ref()).await?;
         let storage = Storage::local(&settings.storage_path, owner)?;
 
-        let callbacks = Callbacks::new(outbound.clone());
+        let callbacks = Callbacks::new(
+            outbound.clone(),
+            settings.webhook_secrets.clone(),
+            settings.callback_timeout,
+        );
         let result_urls = ResultUrls::new(
             settings.public_url.as_deref(),
             &settings.api_prefix,
@@ -143,6 +147,10 @@ impl Service {
             engine: Arc::clone(&engine),
             callbacks,
             result_urls,
+            retries: Retries {
+                tries: settings.callback_tries.get(),
+                backoff: settings.callback_backoff,
+            },
         };
         let sweeper = Sweeper {
             engine: Arc::clone(&engine),

@@ -1,5 +1,6 @@
 //! The endpoints.
 
+pub(crate) mod deliveries;
 pub(crate) mod generate;
 pub(crate) mod health;
 pub(crate) mod result;

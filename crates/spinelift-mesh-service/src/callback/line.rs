@@ -2,7 +2,9 @@
 
 use super::event::Event;
 use super::lanes::Lane;
+use super::not_told;
 use super::post::Poster;
+use crate::engine::DeliveryId;
 use crate::job::{JobId, Progress};
 use crate::redacted::RedactedUrl;
 use std::time::{Duration, Instant};
@@ -14,7 +16,10 @@ const SLOW: Duration = Duration::from_secs(1);
 
 /// How long an event waits for its turn. Events of jobs that end faster than their receiver
 /// answers would otherwise pile up without bound.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What is said of an event that has waited longer.
+pub(super) const TOO_SLOW: &str = "its receiver, or too many others, are too slow";
 
 /// The progress of one job, in order. Sending never waits: a job makes at most eight events, so
 /// the line cannot grow long.
@@ -60,7 +65,7 @@ impl Delivery {
             behind = match room {
                 Ok(_room) => !self.deliver(&event).await,
                 Err(_) => {
-                    self.warn(&event, "its receiver, or too many others, are too slow");
+                    not_told(&self.job_id, &self.url, &event, TOO_SLOW);
                     true
                 }
             };
@@ -70,19 +75,16 @@ impl Delivery {
     /// Whether the receiver took the event, and soon.
     async fn deliver(&self, event: &Event) -> bool {
         let began = Instant::now();
-        match self.poster.post(&self.url, event).await {
+        match self
+            .poster
+            .post(&self.url, &DeliveryId::generate(), event)
+            .await
+        {
             Ok(_) => began.elapsed() < SLOW,
             Err(not_taken) => {
-                self.warn(event, &not_taken.reason);
+                not_told(&self.job_id, &self.url, event, &not_taken.reason);
                 false
             }
         }
-    }
-
-    fn warn(&self, event: &Event, reason: &str) {
-        tracing::warn!(
-            job_id = %self.job_id, url = %self.url, progress = event.percent(), reason,
-            "a callback was not delivered"
-        );
     }
 }

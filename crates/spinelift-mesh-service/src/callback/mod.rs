@@ -1,25 +1,36 @@
-//! Callbacks: telling a receiver how its job is coming along (`line`), and how it ended
-//! (`outbox`).
+//! Callbacks: telling a receiver how its job (`line`) or batch (`batch`) is coming along, and how
+//! it ended (`outbox`).
 //!
 //! Progress is told once and may be skipped; the end is durable and told until it is taken.
 
+mod batch;
 mod event;
 mod lanes;
 mod line;
 mod outbox;
+mod panic;
 mod post;
+mod retry;
+mod signature;
 
+pub(crate) use batch::BatchLine;
 pub(crate) use line::CallbackLine;
 pub(crate) use outbox::Dispatcher;
+pub(crate) use retry::Retries;
+pub use signature::WebhookSecrets;
 
 use crate::address::Outbound;
 use crate::job::{Job, JobId};
+use crate::redacted::RedactedUrl;
+use batch::BatchLines;
+use event::Event;
 use lanes::Lanes;
 use line::Delivery;
 use parking_lot::Mutex;
 use post::Poster;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 /// Sends callbacks.
@@ -28,6 +39,7 @@ pub(crate) struct Callbacks {
     poster: Poster,
     lanes: Arc<Lanes>,
     lines: Arc<Lines>,
+    batches: Arc<BatchLines>,
 }
 
 /// The jobs whose progress is being told: their end waits for that.
@@ -37,11 +49,17 @@ struct Lines {
 }
 
 impl Callbacks {
-    pub(crate) fn new(outbound: Outbound) -> Self {
+    /// With the settings `WEBHOOK_SECRETS` and `CALLBACK_TIMEOUT`.
+    pub(crate) fn new(outbound: Outbound, secrets: WebhookSecrets, timeout: Duration) -> Self {
         Self {
-            poster: Poster::new(outbound),
+            poster: Poster {
+                outbound,
+                secrets,
+                timeout,
+            },
             lanes: Arc::new(Lanes::new()),
             lines: Arc::default(),
+            batches: Arc::default(),
         }
     }
 
@@ -77,12 +95,26 @@ impl Callbacks {
         }
     }
 
-    /// Waits until the progress of a job has been told, or given up.
+    /// Keeps the line to the receiver of a job's batch open, if the job is part of one.
+    pub(crate) fn open_batch(&self, job: &Job) -> Option<BatchLine> {
+        BatchLine::open(self, job)
+    }
+
+    /// Waits until the progress of a job or batch has been told, or given up.
     async fn told(&self, id: &JobId) {
         let line = self.lines.open.lock().get(id).cloned();
         if let Some(mut line) = line {
             // An error means that the line has ended: what is waited for.
             while line.changed().await.is_ok() {}
         }
+        self.batches.told(id).await;
     }
+}
+
+/// Progress was not delivered, and will not be: there is news meanwhile.
+fn not_told(id: &JobId, url: &RedactedUrl, event: &Event, reason: &str) {
+    tracing::warn!(
+        job_id = %id, %url, progress = event.percent(), reason,
+        "a callback was not delivered"
+    );
 }

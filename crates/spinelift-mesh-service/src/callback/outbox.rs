@@ -2,7 +2,9 @@
 
 use super::Callbacks;
 use super::event::Event;
+use super::panic::surviving;
 use super::post::NotTaken;
+use super::retry::Retries;
 use crate::engine::{Attempt, Delivery, EngineError, JobEngine, Lane, Next};
 use crate::redacted::RedactedUrl;
 use crate::result_url::ResultUrls;
@@ -15,20 +17,8 @@ use tokio::task::JoinSet;
 /// Most deliveries that are on their way, or wait for the progress of their job to be told.
 const ALL: usize = 128;
 
-/// Pause after the engine could not hand out a delivery.
+/// Pause after the engine was unavailable.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// Times between the attempts at one delivery.
-const RETRIES: [Duration; 8] = [
-    Duration::from_secs(5),
-    Duration::from_secs(30),
-    Duration::from_secs(2 * 60),
-    Duration::from_secs(10 * 60),
-    Duration::from_secs(60 * 60),
-    Duration::from_secs(3 * 60 * 60),
-    Duration::from_secs(8 * 60 * 60),
-    Duration::from_secs(12 * 60 * 60),
-];
 
 /// Makes the deliveries of the outbox.
 #[derive(Clone)]
@@ -36,6 +26,17 @@ pub(crate) struct Dispatcher {
     pub(crate) engine: Arc<dyn JobEngine>,
     pub(crate) callbacks: Callbacks,
     pub(crate) result_urls: ResultUrls,
+    pub(crate) retries: Retries,
+}
+
+/// What came of an attempt.
+enum Outcome {
+    Taken(u16),
+    NotTaken(NotTaken),
+    /// There is nothing that could be told, now or later.
+    Untellable(String),
+    /// The engine was closed: the next start makes the delivery.
+    Closed,
 }
 
 impl Dispatcher {
@@ -55,7 +56,7 @@ impl Dispatcher {
                         drop(permit);
                     });
                 }
-                Ok(None) => break,
+                Ok(None) | Err(EngineError::Closed) => break,
                 Err(error) => {
                     tracing::error!(%error, "no delivery could be read");
                     tokio::time::sleep(PAUSE).await;
@@ -67,33 +68,21 @@ impl Dispatcher {
 
     async fn deliver(&self, delivery: Delivery, _lane: Lane) {
         self.callbacks.told(&delivery.of).await;
-        let (url, event) = match self.event(&delivery).await {
-            Ok(Some(known)) => known,
-            // Deleted meanwhile, and its deliveries with it.
-            Ok(None) => return,
-            Err(error) => {
-                tracing::error!(%error, job_id = %delivery.of, "a job that ended cannot be read");
-                return;
+        let (at, began) = (Utc::now(), Instant::now());
+        let outcome = surviving(self.attempt(&delivery)).await;
+        let outcome = outcome.unwrap_or_else(Outcome::NotTaken);
+        let (next, status, error) = match outcome {
+            Outcome::Closed => return,
+            Outcome::Taken(status) => (Next::Delivered, Some(status), None),
+            Outcome::Untellable(reason) => (Next::GiveUp, None, Some(reason)),
+            Outcome::NotTaken(failure) => {
+                let next = self.retries.next(delivery.attempts, &failure);
+                (next, failure.status, Some(failure.reason))
             }
         };
-        let (at, began) = (Utc::now(), Instant::now());
-        let taken = {
-            let lane = self.callbacks.lanes.to(url.reveal());
-            let _room = lane.enter().await;
-            self.callbacks.poster.post(&url, &event).await
-        };
-        let next = next(&delivery, &taken);
-        if let Err(not_taken) = &taken {
-            tracing::warn!(
-                job_id = %delivery.of, delivery = %delivery.id, %url, ?next,
-                attempt = delivery.attempts + 1, reason = not_taken.reason,
-                "the end of a job was not delivered"
-            );
+        if let Some(reason) = &error {
+            warn(&delivery, next, reason);
         }
-        let (status, error) = match taken {
-            Ok(status) => (Some(status), None),
-            Err(not_taken) => (not_taken.status, Some(not_taken.reason)),
-        };
         let attempt = Attempt {
             at,
             took: began.elapsed(),
@@ -103,8 +92,39 @@ impl Dispatcher {
         self.record(&delivery, attempt, next).await;
     }
 
-    /// What is to be told, and to whom.
+    async fn attempt(&self, delivery: &Delivery) -> Outcome {
+        let (url, event) = match self.event(delivery).await {
+            Ok(Some(known)) => known,
+            // Deleted meanwhile, and its deliveries with it; if they are not, they are in vain.
+            Ok(None) => return Outcome::Untellable("the job has no receiver".to_owned()),
+            Err(EngineError::Closed) => return Outcome::Closed,
+            Err(error) => return Outcome::Untellable(error.to_string()),
+        };
+        let lane = self.callbacks.lanes.to(url.reveal());
+        let _room = lane.enter().await;
+        match self.callbacks.poster.post(&url, &delivery.id, &event).await {
+            Ok(status) => Outcome::Taken(status),
+            Err(failure) => Outcome::NotTaken(failure),
+        }
+    }
+
+    /// What is to be told, and to whom; waits for an engine that is unavailable.
     async fn event(
+        &self,
+        delivery: &Delivery,
+    ) -> Result<Option<(RedactedUrl, Event)>, EngineError> {
+        loop {
+            match self.try_event(delivery).await {
+                Err(error @ EngineError::Unavailable { .. }) => {
+                    tracing::error!(%error, job_id = %delivery.of, "a job that ended cannot be read");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                known => return known,
+            }
+        }
+    }
+
+    async fn try_event(
         &self,
         delivery: &Delivery,
     ) -> Result<Option<(RedactedUrl, Event)>, EngineError> {
@@ -132,16 +152,17 @@ impl Dispatcher {
     }
 }
 
-fn next(delivery: &Delivery, taken: &Result<u16, NotTaken>) -> Next {
-    match taken {
-        Ok(_) => Next::Delivered,
-        Err(_) => RETRIES
-            .get(delivery.attempts as usize)
-            .map_or(Next::GiveUp, |delay| Next::RetryAfter(jittered(*delay))),
+fn warn(delivery: &Delivery, next: Next, reason: &str) {
+    let (job_id, attempt) = (&delivery.of, delivery.attempts.saturating_add(1));
+    match next {
+        Next::RetryAfter(pause) => tracing::warn!(
+            %job_id, delivery = %delivery.id, receiver = delivery.receiver, attempt, reason,
+            again_after_seconds = pause.as_secs_f64(),
+            "the end of a job was not delivered; it will be tried again"
+        ),
+        _ => tracing::error!(
+            %job_id, delivery = %delivery.id, receiver = delivery.receiver, attempt, reason,
+            "the end of a job was not delivered, and is given up; it can be replayed"
+        ),
     }
-}
-
-/// Four to six fifths of a delay, so that what failed together does not come back together.
-fn jittered(delay: Duration) -> Duration {
-    delay.mul_f64(0.8 + 0.4 * fastrand::f64())
 }

@@ -2,6 +2,7 @@
 
 use crate::address::AllowedHost;
 use crate::auth::{ApiKeys, is_health_check};
+use crate::callback::WebhookSecrets;
 use crate::cors::CorsOrigins;
 use crate::redacted::Secret;
 use ipnet::IpNet;
@@ -266,4 +267,9 @@ pub(super) const SIGNING_SECRET: SecretKind<Option<Secret>> = Kind {
         1..32 => None,
         _ => Some(Some(Secret::new(text))),
     },
+};
+
+pub(super) const WEBHOOK_SECRETS: SecretKind<WebhookSecrets> = Kind {
+    expected: "a list of secrets, separated by commas; each whsec_ and the Base64 of 24 to 64 bytes, and none twice",
+    parse: WebhookSecrets::parse,
 };

@@ -8,13 +8,14 @@ pub use source::{SettingsError, WrongSetting};
 
 use crate::address::AllowedHost;
 use crate::auth::ApiKeys;
+use crate::callback::WebhookSecrets;
 use crate::cors::CorsOrigins;
 use crate::redacted::Secret;
 use ipnet::IpNet;
 use kinds::{
     API_KEYS, API_PREFIX, BYTES, COUNT, DIMENSION, FLAG, HOSTS, IP, JOBS, LIFETIME, LOG_FILTER,
     LOG_FORMAT, LOG_LEVEL, NETWORKS, OPTIONAL_URL, ORIGINS, PATH, PORT, SECONDS, SERVERS,
-    SIGNING_SECRET, SIZE, STORAGE, TEXT, WORKERS,
+    SIGNING_SECRET, SIZE, STORAGE, TEXT, WEBHOOK_SECRETS, WORKERS,
 };
 use source::{Reading, Variables};
 use std::fmt::Write;
@@ -155,6 +156,14 @@ settings! {
         "Seconds for loading an image, all tries and the pauses between them together.";
     "SOURCE_CACHE_SIZE" source_cache_size: u64 = BYTES("67108864"),
         "Most bytes of images that are kept in memory, besides MEMORY_BUDGET, in case they are asked for again; each is used only after its server said that it has not changed. 0 keeps none.";
+    "WEBHOOK_SECRETS" webhook_secrets: WebhookSecrets = WEBHOOK_SECRETS(""),
+        "Secrets that callbacks are signed with, each by itself, so that old and new ones are good while they are exchanged; unset, callbacks are not signed.";
+    "CALLBACK_TIMEOUT" callback_timeout: Duration = SECONDS("5"),
+        "Seconds that one attempt at a callback may take.";
+    "CALLBACK_TRIES" callback_tries: NonZeroUsize = COUNT("9"),
+        "How often the end of a job is tried to be told to its receiver.";
+    "CALLBACK_BACKOFF" callback_backoff: Duration = SECONDS("5"),
+        "Seconds between the first and the second attempt to tell the end of a job; the next pauses are 6, 24, 120, 720, 2160, 5760 and 8640 times as long, and none is longer than a day.";
     "ALLOWED_PRIVATE_HOSTS" allowed_private_hosts: Vec<AllowedHost> = HOSTS(""),
         "Hosts of images and callbacks that may have addresses that are not public, for example: `rails:3000,10.0.0.7,[::1]:9000`.";
     "STORAGE_BACKEND" storage_backend: StorageBackend = STORAGE("local"),

@@ -119,6 +119,16 @@ fn a_secret_is_not_repeated_even_if_it_is_wrong() {
 }
 
 #[test]
+fn a_wrong_secret_is_named_by_its_setting_alone() {
+    for name in ["WEBHOOK_SECRETS", "API_KEYS", "URL_SIGNING_KEY"] {
+        let error = read(&[(name, "whsec_c2hvcnQ=")])
+            .expect_err(name)
+            .to_string();
+        assert!(error.contains(name) && !error.contains("c2hv"), "{error}");
+    }
+}
+
+#[test]
 fn a_filter_that_cannot_be_read_is_refused() {
     for name in ["LOG_LEVEL", "RUST_LOG"] {
         for bad in [

@@ -4,7 +4,7 @@ use super::cpu::CpuSlots;
 use super::flight::{Flight, Flights};
 use super::pace::Pace;
 use super::reporter::{Reporter, Watch};
-use crate::callback::Callbacks;
+use crate::callback::{BatchLine, Callbacks};
 use crate::engine::{
     Claim, Fenced, JobEngine, Lane, Outcome, ResultKey, ResultObject, StoredResult,
 };
@@ -247,7 +247,11 @@ impl Runner {
                 percent,
             },
         };
+        let batch = self.callbacks.open_batch(&claim.job);
         let fenced = self.record(claim, outcome).await;
+        if let (Fenced::Recorded, Some(line)) = (fenced, batch) {
+            self.tell_batch(&line).await;
+        }
         let milliseconds = took.as_millis() as u64;
         match (fenced, &made) {
             (Fenced::Recorded, Ok(made)) => {
@@ -286,6 +290,17 @@ impl Runner {
                     tracing::error!(%error, "the end of a job could not be recorded, trying again");
                     tokio::time::sleep(STORE_PAUSE).await;
                 }
+            }
+        }
+    }
+
+    /// Tells the receiver of a batch that one of its jobs has ended.
+    async fn tell_batch(&self, line: &BatchLine) {
+        match self.engine.batch(line.batch()).await {
+            Ok(Some(batch)) => line.progress(&batch),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(%error, batch = %line.batch(), "a batch cannot be read");
             }
         }
     }

@@ -1,7 +1,20 @@
 //! Telling the receiver.
 
-use crate::harness::{Origin, TestService};
+use crate::harness::{Origin, Received, Receiver, TestService, eventually};
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use serde_json::{Value, json};
+use spinelift_mesh_service::engine::sqlite::{Bounds, SqliteEngine};
+use spinelift_mesh_service::engine::{AcceptedBatch, JobEngine, NewBatch};
+use spinelift_mesh_service::job::{JobId, JobRequest, Source};
+use spinelift_mesh_service::{RedactedUrl, WebhookSecrets};
+use standardwebhooks::Webhook;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::sync::Semaphore;
 
 const PERCENTAGES: [u64; 9] = [10, 20, 30, 40, 50, 70, 85, 95, 100];
 const MESSAGES: [&str; 9] = [
@@ -176,4 +189,204 @@ async fn a_receiver_that_hangs_gets_few_connections() {
         service.ended(&format!("j{number}")).await;
     }
     assert_eq!(connections.await.unwrap(), 16);
+}
+
+/// Takes everything.
+async fn receiver() -> Receiver {
+    Receiver::start(|_| async { StatusCode::OK.into_response() }).await
+}
+
+#[tokio::test]
+async fn every_callback_is_signed_with_each_secret() {
+    const OLD: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    const NEW: &str = "whsec_c29tZSBzZWNyZXQgb2YgdGhpcnR5LXR3byBieXRlcyE=";
+    let secrets = WebhookSecrets::parse(&format!("{OLD},{NEW}")).unwrap();
+    let service = TestService::start_with(|s| s.webhook_secrets = secrets).await;
+    let (receiver, origin) = (receiver().await, Origin::start().await);
+    submit(&service, &origin.url("/disc.png"), &receiver.url()).await;
+    receiver.told(1).await;
+    let received = receiver.received();
+    assert_eq!(received.len(), PERCENTAGES.len());
+    for Received { headers, body, .. } in received {
+        assert_eq!(
+            headers["webhook-signature"]
+                .to_str()
+                .unwrap()
+                .split(' ')
+                .count(),
+            2
+        );
+        for secret in [OLD, NEW] {
+            Webhook::new(secret)
+                .unwrap()
+                .verify(&body, &headers)
+                .unwrap();
+        }
+        let changed = [&body[..], b" "].concat();
+        assert!(
+            Webhook::new(NEW)
+                .unwrap()
+                .verify(&changed, &headers)
+                .is_err()
+        );
+        let mut other = headers.clone();
+        other.insert("webhook-id", "msg_other".parse().unwrap());
+        assert!(Webhook::new(NEW).unwrap().verify(&body, &other).is_err());
+        let stranger = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        assert!(
+            Webhook::new(stranger)
+                .unwrap()
+                .verify(&body, &headers)
+                .is_err()
+        );
+    }
+}
+
+#[tokio::test]
+async fn without_secrets_callbacks_have_ids_and_times_but_no_signature() {
+    let service = TestService::start().await;
+    let (receiver, origin) = (receiver().await, Origin::start().await);
+    let before = chrono::Utc::now().timestamp();
+    submit(&service, &origin.url("/disc.png"), &receiver.url()).await;
+    receiver.told(1).await;
+    let now = chrono::Utc::now().timestamp();
+    for received in receiver.received() {
+        assert!(received.id().starts_with("msg_"));
+        let time: i64 = received.header("webhook-timestamp").parse().unwrap();
+        assert!((before..=now).contains(&time));
+        assert!(!received.headers.contains_key("webhook-signature"));
+    }
+}
+
+/// Answers all progress when it has been told to, and then a while later; whether any was still
+/// unanswered when an end came.
+async fn slow(gate: Arc<Semaphore>) -> (Receiver, Arc<AtomicBool>) {
+    let overtaken = Arc::new(AtomicBool::new(false));
+    let (answered, note) = (Arc::new(AtomicBool::new(true)), Arc::clone(&overtaken));
+    let address = "127.0.0.1:0".parse().unwrap();
+    let receiver = Receiver::start_at(address, move |received| {
+        let (gate, answered, note) = (gate.clone(), answered.clone(), note.clone());
+        async move {
+            if received.is_end() {
+                note.fetch_or(!answered.load(Ordering::SeqCst), Ordering::SeqCst);
+            } else {
+                answered.store(false, Ordering::SeqCst);
+                drop(gate.acquire().await.unwrap());
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                answered.store(true, Ordering::SeqCst);
+            }
+            StatusCode::OK.into_response()
+        }
+    });
+    (receiver.await, overtaken)
+}
+
+#[tokio::test]
+async fn the_end_of_a_job_never_overtakes_its_progress() {
+    let gate = Arc::new(Semaphore::new(0));
+    let (receiver, overtaken) = slow(Arc::clone(&gate)).await;
+    let (service, origin) = (TestService::start().await, Origin::start().await);
+    submit(&service, &origin.url("/disc.png"), &receiver.url()).await;
+    service.ended("j").await;
+    gate.add_permits(1);
+    receiver.told(1).await;
+    assert!(!overtaken.load(Ordering::SeqCst));
+    assert!(receiver.received().last().unwrap().is_end());
+}
+
+/// Leaves a batch behind in a database: one job for each image, named `b-0` and so on.
+async fn leave_batch(directory: &Path, origin: &Origin, images: &[&str], callback: &str) {
+    let bounds = Bounds {
+        jobs_per_client: 1000,
+        lanes: 16,
+        delivery_lanes: 16,
+        queue_length: 10,
+        attempts: 3,
+    };
+    let engine = SqliteEngine::open(&directory.join("jobs.db"), bounds)
+        .unwrap()
+        .engine;
+    let url = |text: &str| RedactedUrl::new(text.parse().unwrap());
+    let job = |(number, image): (usize, &&str)| {
+        let request = JobRequest {
+            source: Source::Url(url(&origin.url(image))),
+            parameters: spinelift_mesh::MeshParameters::default(),
+            callback_url: None,
+        };
+        (JobId::parse(&format!("b-{number}")).unwrap(), request)
+    };
+    let batch = NewBatch {
+        id: JobId::parse("b").unwrap(),
+        jobs: images.iter().enumerate().map(job).collect(),
+        callback_url: Some(url(callback)),
+        base_url: "http://127.0.0.1:1".into(),
+        client: String::new(),
+        request_id: None,
+    };
+    let accepted = engine.accept_batch(batch).await;
+    assert_eq!(accepted, Ok(AcceptedBatch::Created));
+}
+
+#[tokio::test]
+async fn the_receiver_of_a_batch_hears_how_many_jobs_have_ended_and_then_of_its_end() {
+    let (receiver, origin) = (receiver().await, Origin::start().await);
+    let directory = Arc::new(TempDir::new().unwrap());
+    let images = ["/disc.png", "/missing.png", "/gated.png"];
+    leave_batch(directory.path(), &origin, &images, &receiver.url()).await;
+    let service = TestService::start_in(directory, |_| {}).await;
+    let ended = |event: &Value| {
+        let count = |name: &str| event["counts"][name].as_u64().unwrap();
+        count("completed") + count("failed")
+    };
+    // Of the first job it may not hear, if the second ends as soon.
+    let of_two = eventually("two jobs have ended", || async {
+        let last = receiver.received().pop()?;
+        (ended(&last.event) == 2).then_some(last.event)
+    })
+    .await;
+    assert_eq!(of_two["job_id"], "b");
+    assert_eq!(of_two["progress"], 66);
+    assert_eq!(of_two["message"], "2 of 3 images done, 1 failed");
+    assert_eq!(
+        of_two["counts"],
+        json!({ "total": 3, "completed": 1, "failed": 1 })
+    );
+    origin.open_gate();
+    let end = receiver.told(1).await[0].event.clone();
+    assert_eq!(
+        (&end["status"], &end["progress"]),
+        (&json!("completed"), &json!(100))
+    );
+    assert_eq!(
+        end["counts"],
+        json!({ "total": 3, "completed": 2, "failed": 1 })
+    );
+    let told: Vec<_> = receiver
+        .received()
+        .iter()
+        .map(|one| ended(&one.event))
+        .collect();
+    assert!(told.is_sorted_by(|one, next| one < next), "{told:?}");
+    // Its deliveries are listed as those of jobs are.
+    let listed = service.get("/api/v1/mesh/b/deliveries").await;
+    assert_eq!(listed.body["deliveries"][0]["id"], receiver.ends()[0].id());
+}
+
+#[tokio::test]
+async fn the_end_of_a_batch_never_overtakes_its_progress() {
+    let gate = Arc::new(Semaphore::new(0));
+    let (receiver, overtaken) = slow(Arc::clone(&gate)).await;
+    let origin = Origin::start().await;
+    let directory = Arc::new(TempDir::new().unwrap());
+    let images = ["/disc.png", "/gated.png"];
+    leave_batch(directory.path(), &origin, &images, &receiver.url()).await;
+    let service = TestService::start_in(directory, |_| {}).await;
+    eventually("progress is told", || async { receiver.received().pop() }).await;
+    origin.open_gate();
+    for id in ["b-0", "b-1"] {
+        service.ended(id).await;
+    }
+    gate.add_permits(1);
+    receiver.told(1).await;
+    assert!(!overtaken.load(Ordering::SeqCst));
 }

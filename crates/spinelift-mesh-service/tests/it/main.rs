@@ -7,6 +7,7 @@ mod api;
 mod auth;
 mod callbacks;
 mod connections;
+mod deliveries;
 mod documents;
 mod downloads;
 mod engine;

@@ -54,6 +54,21 @@ pub(super) fn pending(
         .collect()
 }
 
+/// Gives up a delivery that cannot be read.
+pub(super) async fn give_up(writer: &Writer, id: DeliveryId) -> Result<(), EngineError> {
+    let write = writer.write(
+        move |connection, _| {
+            connection
+                .prepare_cached(
+                    "UPDATE deliveries SET state = 'failed', next_at = NULL WHERE id = ?1",
+                )?
+                .execute([id.as_str()])
+        },
+        |_, _| {},
+    );
+    write.await.map(|_| ())
+}
+
 /// Records an attempt and what follows it.
 pub(super) async fn attempted(
     writer: &Writer,
@@ -61,13 +76,13 @@ pub(super) async fn attempted(
     attempt: Attempt,
     next: Next,
 ) -> Result<(), EngineError> {
-    let id = delivery.id.clone();
+    let (id, attempts) = (delivery.id.clone(), delivery.attempts);
     let waiting = Waiting {
         id: id.clone(),
         server: delivery.receiver.clone(),
     };
     let write = writer.write(
-        move |connection, _| write_attempt(connection, id.as_str(), &attempt, next),
+        move |connection, _| write_attempt(connection, id.as_str(), attempts, &attempt, next),
         move |known, memory| {
             if let (true, Next::RetryAfter(delay)) = (*known, next) {
                 memory.outgoing.push(waiting, delay);
@@ -81,6 +96,7 @@ pub(super) async fn attempted(
 fn write_attempt(
     connection: &Connection,
     delivery: &str,
+    attempts: u32,
     attempt: &Attempt,
     next: Next,
 ) -> rusqlite::Result<bool> {
@@ -94,11 +110,15 @@ fn write_attempt(
         let delay = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
         now.saturating_add(delay)
     });
+    // One that was replayed meanwhile waits for its turn, and is not given up.
     let known = connection
         .prepare_cached(
-            "UPDATE deliveries SET state = ?2, attempts = attempts + 1, next_at = ?3 WHERE id = ?1",
+            "UPDATE deliveries SET \
+             state = CASE WHEN ?2 = 'failed' AND attempts < ?4 THEN state ELSE ?2 END, \
+             next_at = CASE WHEN ?2 = 'failed' AND attempts < ?4 THEN next_at ELSE ?3 END, \
+             attempts = attempts + 1 WHERE id = ?1",
         )?
-        .execute((delivery, state, next_at))?;
+        .execute((delivery, state, next_at, attempts))?;
     if known == 0 {
         return Ok(false);
     }

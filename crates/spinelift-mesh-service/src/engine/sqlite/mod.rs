@@ -271,7 +271,14 @@ impl Outbox for SqliteEngine {
                 // It was made or deleted meanwhile.
                 Ok(None) => {}
                 Err(EngineError::Damaged { reason }) => {
-                    tracing::error!(delivery = %due.id, reason, "a delivery cannot be read");
+                    tracing::error!(
+                        delivery = %due.id, reason,
+                        "a delivery cannot be read; it is given up"
+                    );
+                    if let Err(error) = deliveries::give_up(&self.writer, due.id.clone()).await {
+                        self.memory.outgoing.push(due, Duration::from_secs(1));
+                        return Err(error);
+                    }
                 }
                 Err(error) => {
                     self.memory.outgoing.push(due, Duration::from_secs(1));

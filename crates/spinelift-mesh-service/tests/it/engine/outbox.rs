@@ -152,3 +152,40 @@ async fn one_receiver_gets_so_many_at_a_time_and_no_other_waits_for_it() {
     drop(out);
     assert_eq!(engine.due().await.unwrap().unwrap().0.of, id("j2"));
 }
+
+#[tokio::test]
+async fn a_delivery_that_is_replayed_while_it_is_made_is_not_given_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = open(directory.path()).engine;
+    engine.accept(told_job("a")).await.unwrap();
+    let claim = claim(&engine).await;
+    engine.finish(&claim, completed()).await.unwrap();
+    let again = Next::RetryAfter(Duration::ZERO);
+    let (first, _lane) = engine.due().await.unwrap().unwrap();
+    engine.attempted(&first, attempt(500), again).await.unwrap();
+    let (last, _lane) = engine.due().await.unwrap().unwrap();
+    engine.replay(&id("a"), &last.id).await.unwrap();
+    let given_up = engine.attempted(&last, attempt(500), Next::GiveUp).await;
+    assert_eq!(given_up, Ok(()));
+    let records = engine.deliveries(&id("a")).await.unwrap();
+    assert_eq!(records[0].state, DeliveryState::Pending);
+    assert_eq!(engine.due().await.unwrap().unwrap().0.id, first.id);
+}
+
+#[tokio::test]
+async fn a_delivery_that_cannot_be_read_is_given_up_for_good() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = open(directory.path()).engine;
+    for name in ["bad", "good"] {
+        engine.accept(told_job(name)).await.unwrap();
+        let claim = claim(&engine).await;
+        engine.finish(&claim, completed()).await.unwrap();
+    }
+    let file = rusqlite::Connection::open(directory.path().join("jobs.db")).unwrap();
+    file.execute_batch("UPDATE deliveries SET attempts = -1 WHERE job = 'bad'")
+        .unwrap();
+    let (delivery, _lane) = engine.due().await.unwrap().unwrap();
+    assert_eq!(delivery.of, id("good"));
+    drop(engine);
+    assert_eq!(open(directory.path()).engine.undelivered(), 1);
+}
