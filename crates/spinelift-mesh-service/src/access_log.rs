@@ -112,3 +112,39 @@ impl HttpBody for LoggedBody {
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::middleware::from_fn;
+    use axum::routing::get;
+    use std::fs::File;
+    use std::future::{pending, poll_fn};
+    use std::pin::pin;
+    use tower::ServiceExt;
+
+    #[tokio::test]
+    async fn a_client_that_leaves_before_its_answer_is_logged() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("log");
+        let log = tracing_subscriber::fmt().with_writer(File::create(&path).expect("a file"));
+        let log = tracing::subscriber::set_default(log.finish());
+        let router = Router::new()
+            .route("/never", get(pending::<()>))
+            .layer(from_fn(log_request));
+        {
+            let request = Request::get("/never").body(Body::empty()).expect("valid");
+            let mut answer = pin!(router.oneshot(request));
+            let asked = poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx).is_pending()));
+            assert!(asked.await);
+        }
+        drop(log);
+        let log = std::fs::read_to_string(&path).expect("text");
+        let lines: Vec<_> = log.lines().collect();
+        assert!(
+            matches!(lines[..], [line] if line.contains("gone") && line.contains("/never")),
+            "{log}"
+        );
+    }
+}

@@ -35,9 +35,6 @@ pub(crate) fn router(api: Api, settings: &Settings) -> Router {
         .layer(from_fn_with_state(clients, identify_client))
         // Around everything that answers, so that every answer is logged as it is sent.
         .layer(from_fn(log_request))
-        // Answers a browser's preflight itself, which brings no key; and the errors of all that
-        // is further in get its headers, else pages could not read them.
-        .option_layer(settings.cors_origins.layer())
         // On every answer. A page, or a result, that has its own keeps it.
         .layer(header(X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(header(REFERRER_POLICY, "no-referrer"))
@@ -46,6 +43,9 @@ pub(crate) fn router(api: Api, settings: &Settings) -> Router {
             "default-src 'none'; frame-ancestors 'none'",
         ))
         .layer(header(CACHE_CONTROL, "no-store"))
+        // Answers a browser's preflight itself, which brings no key; and the errors of all that
+        // is further in get its headers, else pages could not read them.
+        .option_layer(settings.cors_origins.layer())
         // Around all that refuses with a bare status, the panic handler included.
         .layer(from_fn(shape_errors))
         .layer(CatchPanicLayer::custom(panicked))

@@ -110,6 +110,7 @@ async fn pages_of_named_origins_may_use_the_api() {
     let answer = service.send(preflight).await;
     assert_eq!(answer.status, 200);
     assert_eq!(header(&answer, "access-control-allow-origin"), Some(page));
+    assert_eq!(header(&answer, "x-content-type-options"), Some("nosniff"));
     let headers = header(&answer, "access-control-allow-headers").unwrap();
     for name in ["authorization", "content-type", "x-api-key", "x-request-id"] {
         assert!(headers.contains(name), "{headers}");
