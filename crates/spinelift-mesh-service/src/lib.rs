@@ -36,6 +36,7 @@ mod storage;
 mod worker;
 
 pub use address::{AllowedHost, OutboundError};
+pub use api::openapi_document;
 pub use auth::ApiKeys;
 pub use cors::CorsOrigins;
 pub use redacted::{RedactedUrl, Secret};
