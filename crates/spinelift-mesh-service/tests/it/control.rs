@@ -41,8 +41,8 @@ async fn jobs_are_listed_newest_first_page_by_page() {
     let first = service.get("/api/v1/mesh?limit=3").await.body;
     assert_eq!(names(&first), ["d", "c", "b"]);
     let cursor = first["next_cursor"].as_str().unwrap();
-    let rest = service.get(&format!("/api/v1/mesh?limit=3&cursor={cursor}"));
-    assert_eq!(names(&rest.await.body), ["a"]);
+    let path = format!("/api/v1/mesh?limit=3&cursor={cursor}");
+    assert_eq!(names(&service.get(&path).await.body), ["a"]);
 }
 
 #[tokio::test]
@@ -75,7 +75,9 @@ async fn every_mistake_in_a_query_is_told() {
     let service = TestService::start().await;
     let answer = service.get("/api/v1/mesh?status=done&limit=0&page=2").await;
     assert_eq!((answer.status, answer.code()), (422, "VALIDATION_ERROR"));
-    let errors = answer.body["error"]["details"]["errors"].as_array().unwrap();
+    let errors = answer.body["error"]["details"]["errors"]
+        .as_array()
+        .unwrap();
     let fields: Vec<_> = errors.iter().map(|error| &error["field"]).collect();
     assert_eq!(fields, ["status", "limit", "page"]);
 }
@@ -100,13 +102,19 @@ async fn a_waiting_job_is_cancelled_though_the_queue_is_full() {
     // There is room again, at once.
     service.accept("next", &origin.url("/disc.png")).await;
     let again = cancel(&service, "waits").await;
-    assert_eq!((again.status, &again.body["cancelled"]), (200, &json!(false)));
+    assert_eq!(
+        (again.status, &again.body["cancelled"]),
+        (200, &json!(false))
+    );
     assert_eq!(again.body["state"], "cancelled");
     origin.open_gate();
     assert_eq!(service.ended("next").await["status"], "completed");
     assert_eq!(origin.hits("/disc.png"), 1);
     let ended = cancel(&service, "next").await;
-    assert_eq!((ended.status, &ended.body["cancelled"]), (200, &json!(false)));
+    assert_eq!(
+        (ended.status, &ended.body["cancelled"]),
+        (200, &json!(false))
+    );
     assert_eq!(ended.body["status"], "completed");
     assert_eq!(cancel(&service, "unknown").await.status, 404);
     assert_eq!(cancel(&service, "a%2fb").await.code(), "JOB_NOT_FOUND");
@@ -218,7 +226,11 @@ async fn with_keys_all_of_it_needs_one_and_without_a_prefix_it_works() {
     ] {
         let request = || service.request(method, path).body(body.clone());
         let refused = service.send(request()).await;
-        assert_eq!((refused.status, refused.code()), (401, "UNAUTHORIZED"), "{path}");
+        assert_eq!(
+            (refused.status, refused.code()),
+            (401, "UNAUTHORIZED"),
+            "{path}"
+        );
         let key = request().bearer_auth("a-key-of-sixteen-or-more");
         assert_eq!(service.send(key).await.status, status, "{path}");
     }

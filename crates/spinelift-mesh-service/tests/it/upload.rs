@@ -24,7 +24,10 @@ fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
 async fn upload_to(service: &TestService, query: &str, parts: &[(&str, &[u8])]) -> Answer {
     let request = service
         .request("POST", &format!("/api/v1/mesh/upload{query}"))
-        .header("content-type", format!("multipart/form-data; boundary={BOUNDARY}"))
+        .header(
+            "content-type",
+            format!("multipart/form-data; boundary={BOUNDARY}"),
+        )
         .body(form(parts));
     service.send(request).await
 }
@@ -57,7 +60,10 @@ async fn an_uploaded_image_becomes_the_mesh_that_a_loaded_one_does() {
         &[
             ("job_id", b"up"),
             ("preset", b"balanced"),
-            ("parameters", br#"{"detail_factor": 0.02, "alpha_threshold": 5}"#),
+            (
+                "parameters",
+                br#"{"detail_factor": 0.02, "alpha_threshold": 5}"#,
+            ),
             ("detail_factor", b"0.03"),
             ("callback_url", b""),
             ("note", b"x"),
@@ -101,21 +107,37 @@ async fn all_that_is_wrong_with_a_form_is_told() {
     )
     .await;
     assert_eq!((answer.status, answer.code()), (422, "VALIDATION_ERROR"));
-    let errors = answer.body["error"]["details"]["errors"].as_array().unwrap();
-    let mut fields: Vec<_> = errors.iter().map(|error| error["field"].as_str().unwrap()).collect();
+    let errors = answer.body["error"]["details"]["errors"]
+        .as_array()
+        .unwrap();
+    let mut fields: Vec<_> = errors
+        .iter()
+        .map(|error| error["field"].as_str().unwrap())
+        .collect();
     fields.sort_unstable();
     let expected = [
-        "callback_url", "file", "job_id", "parameters", "parameters.alpha_threshold", "preset",
+        "callback_url",
+        "file",
+        "job_id",
+        "parameters",
+        "parameters.alpha_threshold",
+        "preset",
         "wait",
     ];
     assert_eq!(fields, expected);
     let missing = upload(&service, &[("job_id", b"j")]).await;
-    assert_eq!(missing.body["error"]["details"]["errors"][0]["field"], "file");
+    assert_eq!(
+        missing.body["error"]["details"]["errors"][0]["field"],
+        "file"
+    );
     let request = service.request("POST", "/api/v1/mesh/upload").body("{}");
     assert_eq!(service.send(request).await.status, 415);
     let broken = service
         .request("POST", "/api/v1/mesh/upload")
-        .header("content-type", format!("multipart/form-data; boundary={BOUNDARY}"))
+        .header(
+            "content-type",
+            format!("multipart/form-data; boundary={BOUNDARY}"),
+        )
         .body("--a-boundary\r\n");
     let broken = service.send(broken).await;
     assert_eq!((broken.status, broken.code()), (400, "INVALID_FORM"));
@@ -154,13 +176,22 @@ async fn the_same_image_under_an_id_is_the_same_job_and_another_a_conflict() {
     let large = large.bytes().await.unwrap();
     for _ in 0..2 {
         let answer = upload(&service, &[("file", &image), ("job_id", b"j")]).await;
-        assert_eq!((answer.status, &answer.body["status"]), (202, &json!("processing")));
+        assert_eq!(
+            (answer.status, &answer.body["status"]),
+            (202, &json!("processing"))
+        );
         assert_eq!(kept(&service), 1);
     }
     let other_image = upload(&service, &[("file", &large), ("job_id", b"j")]).await;
-    assert_eq!((other_image.status, other_image.code()), (409, "JOB_ID_CONFLICT"));
-    let parts: [(&str, &[u8]); 3] =
-        [("file", &image), ("job_id", b"j"), ("alpha_threshold", b"11")];
+    assert_eq!(
+        (other_image.status, other_image.code()),
+        (409, "JOB_ID_CONFLICT")
+    );
+    let parts: [(&str, &[u8]); 3] = [
+        ("file", &image),
+        ("job_id", b"j"),
+        ("alpha_threshold", b"11"),
+    ];
     assert_eq!(upload(&service, &parts).await.status, 409);
     assert_eq!(kept(&service), 1, "the job needs its own");
     origin.open_gate();
@@ -205,7 +236,10 @@ async fn an_upload_survives_a_restart_and_has_the_digest_of_its_bytes() {
     service.running("hangs").await;
     let image = disc(&origin).await;
     upload(&service, &[("file", &image), ("job_id", b"j")]).await;
-    let digest: String = Sha256::digest(&image).iter().map(|b| format!("{b:02x}")).collect();
+    let digest: String = Sha256::digest(&image)
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
     let folder = std::fs::read_dir(service.directory().join("storage/uploads"));
     let folder = folder.unwrap().next().unwrap().unwrap().path();
     let file = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap();

@@ -47,7 +47,10 @@ async fn an_answer_waits_no_longer_than_it_may() {
         TestService::start_with(|s| s.request_timeout = std::time::Duration::from_secs(1)).await;
     let body = json!({ "image_url": origin.url("/hang.png") });
     let answer = generate(&service, "?wait=60", None, &body).await;
-    assert_eq!((answer.status, &answer.body["status"]), (202, &json!("processing")));
+    assert_eq!(
+        (answer.status, &answer.body["status"]),
+        (202, &json!("processing"))
+    );
     for bad in ["0", "61", "x", ""] {
         let answer = generate(&service, &format!("?wait={bad}"), None, &json!({})).await;
         let errors = &answer.body["error"]["details"]["errors"];
@@ -92,7 +95,10 @@ async fn a_repeat_with_its_key_finds_its_job() {
 
     let body = json!({ "image_url": origin.url("/other.png") });
     let conflict = generate(&service, "", Some("order-7"), &body).await;
-    assert_eq!((conflict.status, conflict.code()), (409, "IDEMPOTENCY_KEY_CONFLICT"));
+    assert_eq!(
+        (conflict.status, conflict.code()),
+        (409, "IDEMPOTENCY_KEY_CONFLICT")
+    );
     for bad in ["", "a b", &"x".repeat(256)] {
         let answer = generate(&service, "", Some(bad), &body).await;
         assert_eq!(answer.status, 422, "{bad}");
@@ -108,7 +114,9 @@ async fn the_keys_of_different_clients_are_different() {
     let body = json!({ "image_url": origin.url("/disc.png") }).to_string();
     let mut ids = Vec::new();
     for key in keys {
-        let request = service.request("POST", "/api/v1/mesh/generate").bearer_auth(key);
+        let request = service
+            .request("POST", "/api/v1/mesh/generate")
+            .bearer_auth(key);
         let request = request.header("Idempotency-Key", "same").body(body.clone());
         ids.push(service.send(request).await.body["job_id"].clone());
     }
