@@ -1,5 +1,6 @@
 //! Which web pages may use the API from a browser.
 
+use crate::api::{IDEMPOTENCY_KEY, LAST_EVENT_ID};
 use crate::auth::API_KEY;
 use crate::request_id::X_REQUEST_ID;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, RETRY_AFTER};
@@ -49,12 +50,14 @@ impl CorsOrigins {
             AUTHORIZATION,
             CONTENT_TYPE,
             IF_NONE_MATCH,
+            HeaderName::from_static(IDEMPOTENCY_KEY),
+            HeaderName::from_static(LAST_EVENT_ID),
             HeaderName::from_static(API_KEY),
             X_REQUEST_ID,
         ];
         let layer = CorsLayer::new()
             .allow_origin(origins)
-            .allow_methods([Method::GET, Method::HEAD, Method::POST])
+            .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::DELETE])
             .allow_headers(headers)
             .expose_headers([X_REQUEST_ID, RETRY_AFTER, LOCATION, ETAG])
             .max_age(MAX_AGE);

@@ -4,14 +4,17 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// Most values in one document. A request needs fewer than twenty; a hundred megabytes of `0,`
-/// would take two gigabytes as values.
+/// Most values in a document for one job, which needs fewer than twenty; a hundred megabytes of
+/// `0,` would take two gigabytes as values.
 pub(crate) const MAX_VALUES: usize = 10_000;
 
-/// Reads one document. Of an error of [`Category::Data`](serde_json::error::Category::Data) the
-/// cause is that it has too many values.
-pub(crate) fn read(bytes: &[u8]) -> serde_json::Result<Value> {
-    let mut left = MAX_VALUES;
+/// Values that are added for each image of a batch, which needs fewer than twenty, too.
+pub(crate) const VALUES_OF_AN_IMAGE: usize = 32;
+
+/// Reads one document of so many values at most. Of an error of
+/// [`Category::Data`](serde_json::error::Category::Data) the cause is that it has too many.
+pub(crate) fn read(bytes: &[u8], most: usize) -> serde_json::Result<Value> {
+    let mut left = most;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Counted(&mut left).deserialize(&mut deserializer)?;
     deserializer.end()?;
@@ -94,9 +97,9 @@ mod tests {
     fn documents_read_as_ever() {
         let text = r#"{"a":[null,true,-1,18446744073709551615,0.5,"é",{}],"b":1,"b":2} "#;
         let value = json!({ "a": [null, true, -1, u64::MAX, 0.5, "é", {}], "b": 2 });
-        assert_eq!(read(text.as_bytes()).expect("valid"), value);
+        assert_eq!(read(text.as_bytes(), MAX_VALUES).expect("valid"), value);
         for bad in ["", "{", "[1,]", "1 2", "NaN", "1e999", &"[".repeat(500)] {
-            let error = read(bad.as_bytes()).expect_err(bad);
+            let error = read(bad.as_bytes(), MAX_VALUES).expect_err(bad);
             assert!(!error.is_data(), "{bad}: {error}");
         }
     }
@@ -104,13 +107,17 @@ mod tests {
     #[test]
     fn values_are_counted_at_every_depth() {
         let most = format!("[{}0]", "0,".repeat(MAX_VALUES - 2));
-        assert!(read(most.as_bytes()).is_ok());
+        assert!(read(most.as_bytes(), MAX_VALUES).is_ok());
         for text in [
             format!("[{}0]", "0,".repeat(MAX_VALUES - 1)),
             format!("[{}0]", "[],".repeat(MAX_VALUES - 1)),
             format!(r#"{{"a":{{{}"a":0}}}}"#, r#""a":0,"#.repeat(MAX_VALUES)),
         ] {
-            assert!(read(text.as_bytes()).expect_err("too many").is_data());
+            assert!(
+                read(text.as_bytes(), MAX_VALUES)
+                    .expect_err("too many")
+                    .is_data()
+            );
         }
     }
 }

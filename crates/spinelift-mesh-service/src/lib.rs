@@ -37,6 +37,7 @@ mod storage;
 mod worker;
 
 pub use address::{AllowedHost, OutboundError};
+pub use api::openapi_document;
 pub use auth::ApiKeys;
 pub use callback::WebhookSecrets;
 pub use cors::CorsOrigins;

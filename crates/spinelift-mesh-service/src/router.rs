@@ -14,7 +14,7 @@ use axum::http::header::{
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use std::any::Any;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -59,19 +59,10 @@ pub(crate) fn router(api: Api, settings: &Settings) -> Router {
             StatusCode::REQUEST_TIMEOUT,
             settings.request_timeout,
         ));
-    let mesh = Router::new()
-        .route("/mesh/generate", post(api::generate::generate))
-        .route("/mesh/{job_id}/status", get(api::status::status))
-        .route("/mesh/{job_id}/result", get(api::result::result))
-        .route(
-            "/mesh/{job_id}/deliveries",
-            get(api::deliveries::deliveries),
-        )
-        .route(
-            "/mesh/{job_id}/deliveries/{delivery_id}/replay",
-            post(api::deliveries::replay),
-        );
-    let routes = Router::new().route("/health", get(api::health::health));
+    let (mesh, _) = api::routes().split_for_parts();
+    let routes = Router::new()
+        .route("/health", get(api::health::health))
+        .merge(api::described(settings));
     let routes = if settings.api_prefix.is_empty() {
         routes.merge(mesh)
     } else {

@@ -24,6 +24,7 @@ use std::time::{Duration, SystemTime};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 /// Why the service cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +78,7 @@ pub struct Service {
     workers: Workers,
     dispatching: JoinSet<()>,
     sweeping: JoinSet<()>,
+    draining: CancellationToken,
     drain_timeout: Duration,
 }
 
@@ -134,13 +136,19 @@ impl Service {
             timeout: settings.job_timeout,
             pace: Arc::clone(&pace),
         });
+        let draining = CancellationToken::new();
         let api = Api {
             engine: Arc::clone(&engine),
             storage: storage.clone(),
             outbound,
             result_urls: result_urls.clone(),
             pace,
+            uploads: Arc::default(),
+            draining: draining.clone(),
             max_request_size: settings.max_request_size.get(),
+            max_image_bytes: settings.max_image_bytes.get(),
+            max_batch_size: settings.max_batch_size.get(),
+            request_timeout: settings.request_timeout,
         };
         let server = Server::new(listener, router(api, &settings), &settings);
         let dispatcher = Dispatcher {
@@ -176,6 +184,7 @@ impl Service {
             dispatching: spawn(dispatcher.run()),
             sweeping: spawn(sweeper.run()),
             engine,
+            draining,
             drain_timeout: settings.drain_timeout,
         })
     }
@@ -202,6 +211,7 @@ impl Service {
             mut workers,
             mut dispatching,
             sweeping,
+            draining,
             drain_timeout,
             ..
         } = self;
@@ -215,6 +225,8 @@ impl Service {
         let _ = stopped.await;
         tracing::info!(drain_seconds = drain_timeout.as_secs_f64(), "shutting down");
         workers.stop();
+        // Streams and held answers end, which the server would wait for otherwise.
+        draining.cancel();
         drop(sweeping);
         let drain = async {
             workers.drained().await;

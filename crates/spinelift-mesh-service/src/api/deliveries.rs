@@ -2,6 +2,7 @@
 //! receiver of a job or batch was told of its end, and telling it once more.
 
 use super::Api;
+use super::openapi::Id;
 use crate::engine::{Attempt, DeliveryId, DeliveryRecord, DeliveryState, Replayed};
 use crate::error::ApiError;
 use crate::job::JobId;
@@ -11,32 +12,39 @@ use axum::http::StatusCode;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 /// The deliveries of a job or batch.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Deliveries {
+    /// The job or batch.
+    #[schema(value_type = Id)]
     job_id: String,
     /// Oldest first.
     deliveries: Vec<DeliveryView>,
 }
 
 /// A delivery, as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DeliveryView {
     /// The `webhook-id` of its callbacks.
+    #[schema(example = "msg_019ab3c2d4e57f0889a1b2c3d4e5f607")]
     id: String,
     status: DeliveryStatus,
     /// How often it was attempted, since it was made or replayed.
     attempts: u32,
+    /// When it was made: at the end of its job.
+    #[schema(format = DateTime)]
     created_at: String,
     /// When the next attempt is due; none if it is not pending.
+    #[schema(format = DateTime)]
     next_attempt_at: Option<String>,
     /// The attempts, oldest first; of very many only the latest.
     log: Vec<AttemptView>,
 }
 
 /// How a delivery stands.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum DeliveryStatus {
     /// It waits for its time, or is being made.
@@ -48,9 +56,12 @@ pub(crate) enum DeliveryStatus {
 }
 
 /// An attempt at a delivery, as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AttemptView {
+    /// When it began.
+    #[schema(format = DateTime)]
     at: String,
+    /// How long it took.
     milliseconds: u64,
     /// The status of the answer, if there was one.
     http_status: Option<u16>,
@@ -58,6 +69,11 @@ pub(crate) struct AttemptView {
     error: Option<String>,
 }
 
+/// How the end of a job or batch was told to its receiver, and how often that was tried.
+#[utoipa::path(
+    get, path = "/mesh/{job_id}/deliveries", tag = "callbacks", operation_id = "list_deliveries",
+    responses((status = 200, description = "All deliveries.", body = Deliveries)),
+)]
 pub(crate) async fn deliveries(
     State(api): State<Api>,
     Path(id): Path<String>,
@@ -76,6 +92,13 @@ pub(crate) async fn deliveries(
     }))
 }
 
+/// Tells the end of a job or batch once more, at once.
+#[utoipa::path(
+    post, path = "/mesh/{job_id}/deliveries/{delivery_id}/replay", tag = "callbacks",
+    operation_id = "replay_delivery",
+    params(("delivery_id" = String, Path, description = "The delivery.")),
+    responses((status = 202, description = "It is due.", body = DeliveryView)),
+)]
 pub(crate) async fn replay(
     State(api): State<Api>,
     Path((id, delivery)): Path<(String, String)>,
@@ -100,12 +123,7 @@ pub(crate) async fn replay(
 
 /// Whether there is a job or batch of that name.
 async fn check_known(api: &Api, id: &str) -> Result<(), ApiError> {
-    if let Ok(id) = JobId::parse(id)
-        && api.engine.batch(&id).await?.is_some()
-    {
-        return Ok(());
-    }
-    api.job(id).await.map(|_| ())
+    api.named(id).await.map(|_| ())
 }
 
 fn unknown(id: &str, delivery: &str) -> ApiError {

@@ -1,21 +1,42 @@
 //! The endpoints.
 
-pub(crate) mod deliveries;
+mod batch;
+mod caller;
+mod cancel;
+mod delete;
+mod deliveries;
+mod docs;
+mod events;
+mod form;
 pub(crate) mod generate;
 pub(crate) mod health;
-pub(crate) mod result;
-pub(crate) mod status;
+mod list;
+mod openapi;
+mod presets;
+mod result;
+mod routes;
+mod status;
+mod upload;
+mod validate;
+mod wait;
+
+pub(crate) use caller::IDEMPOTENCY_KEY;
+pub(crate) use events::LAST_EVENT_ID;
+pub use openapi::document as openapi_document;
+pub(crate) use routes::{described, routes};
 
 use crate::address::Outbound;
 use crate::engine::JobEngine;
 use crate::error::ApiError;
-use crate::job::{Job, JobId};
+use crate::job::{Batch, Job, JobId};
 use crate::result_url::ResultUrls;
 use crate::storage::Storage;
-use crate::worker::Pace;
+use crate::worker::{Flights, Pace};
 use axum::http::StatusCode;
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// What the endpoints work with.
 #[derive(Clone)]
@@ -25,24 +46,47 @@ pub(crate) struct Api {
     pub(crate) outbound: Outbound,
     pub(crate) result_urls: ResultUrls,
     pub(crate) pace: Arc<Pace>,
+    /// Jobs whose images are being stored or removed.
+    pub(crate) uploads: Arc<Flights<JobId>>,
+    /// Ends what clients wait for, once the service shuts down.
+    pub(crate) draining: CancellationToken,
     pub(crate) max_request_size: usize,
+    pub(crate) max_image_bytes: usize,
+    pub(crate) max_batch_size: usize,
+    pub(crate) request_timeout: Duration,
+}
+
+/// What an id in a path names.
+pub(crate) enum Named {
+    Job(Box<Job>),
+    Batch(Box<Batch>),
 }
 
 impl Api {
-    /// The job in a path.
-    async fn job(&self, id: &str) -> Result<Job, ApiError> {
-        let found = match JobId::parse(id) {
-            Ok(id) => self.engine.get(&id).await?,
-            Err(_) => None,
+    /// The job or batch in a path.
+    async fn named(&self, text: &str) -> Result<Named, ApiError> {
+        let Ok(id) = JobId::parse(text) else {
+            return Err(not_found(text));
         };
-        found.ok_or_else(|| {
-            let shown: String = id.chars().take(JobId::MAX_LENGTH).collect();
-            ApiError::new(
-                StatusCode::NOT_FOUND,
-                "JOB_NOT_FOUND",
-                "There is no job with this id",
-                json!({ "job_id": shown }),
-            )
-        })
+        let found = self.find(&id).await?;
+        found.ok_or_else(|| not_found(text))
     }
+
+    async fn find(&self, id: &JobId) -> Result<Option<Named>, ApiError> {
+        if let Some(job) = self.engine.get(id).await? {
+            return Ok(Some(Named::Job(job.into())));
+        }
+        let batch = self.engine.batch(id).await?;
+        Ok(batch.map(|batch| Named::Batch(batch.into())))
+    }
+}
+
+fn not_found(id: &str) -> ApiError {
+    let shown: String = id.chars().take(JobId::MAX_LENGTH).collect();
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        "JOB_NOT_FOUND",
+        "There is no job with this id",
+        json!({ "job_id": shown }),
+    )
 }

@@ -1,26 +1,174 @@
-//! `GET …/mesh/{job_id}/result`: the mesh.
+//! `GET …/mesh/{job_id}/result`: the mesh, or the meshes of a batch.
 
-use super::Api;
+use super::openapi::{Id, NormalizedParameters};
+use super::status::Status;
+use super::{Api, Named};
+use crate::engine::Filter;
 use crate::error::ApiError;
-use crate::job::JobState;
+use crate::job::{Job, JobError, JobId, JobState};
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
+use utoipa::ToSchema;
 
 /// A result never changes, but it may be removed, and then should not be found for days.
 const CACHE: &str = "private, max-age=3600";
 
-pub(crate) async fn result(
+/// Most jobs that are looked up together.
+const AT_ONCE: usize = 500;
+
+/// How the jobs of a batch stand, in the order of its images.
+#[derive(Serialize, ToSchema)]
+#[serde(transparent)]
+pub(super) struct BatchResults(Vec<BatchResult>);
+
+/// How a job of a batch stands.
+#[derive(Serialize, ToSchema)]
+pub(super) struct BatchResult {
+    /// The job.
+    #[schema(value_type = Id)]
+    job_id: String,
+    /// How it stands.
+    status: Status,
+    /// Where the mesh is, once the job is completed.
+    #[schema(
+        example = "https://mesh.example/api/v1/mesh/hero-1/result",
+        nullable = false
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result_url: Option<String>,
+    /// Why there is none, once the job has failed.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<JobError>,
+}
+
+/// A mesh. Coordinates are pixels, origin top left, y down; the vertices of the outline come
+/// first, in ring order.
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code, reason = "describes the library's `Mesh`")]
+pub(super) struct Mesh {
+    /// `[x, y]` of each vertex.
+    #[schema(example = json!([[42.0, 0.0], [13.0, 21.0], [60.0, 21.0]]))]
+    vertices: Vec<Vec<f64>>,
+    /// Three vertices each.
+    #[schema(example = json!([[0, 2, 1]]))]
+    triangles: Vec<Vec<u32>>,
+    /// `u0, v0, u1, v1, …`, each from 0 to 1, v down.
+    #[schema(example = json!([0.47, 0.0, 0.15, 0.24, 0.67, 0.24]))]
+    uvs: Vec<f64>,
+    /// `a0, b0, a1, b1, …`: edges of one triangle, the smaller vertex first.
+    #[schema(example = json!([0, 1, 0, 2, 1, 2]))]
+    boundary_edges: Vec<u32>,
+    /// The same for edges of two triangles.
+    #[schema(example = json!([]))]
+    internal_edges: Vec<u32>,
+    /// The vertices on the boundary, in ring order.
+    #[schema(example = json!([0, 1, 2]))]
+    boundary_indices: Vec<u32>,
+    metadata: Metadata,
+}
+
+/// What is known of a mesh.
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code, reason = "describes the library's `Metadata`")]
+pub(super) struct Metadata {
+    /// Of the image, in pixels.
+    #[schema(minimum = 1, example = 89)]
+    width: u32,
+    /// Of the image, in pixels.
+    #[schema(minimum = 1, example = 89)]
+    height: u32,
+    #[schema(minimum = 3, example = 3)]
+    vertex_count: u32,
+    #[schema(minimum = 1, example = 1)]
+    triangle_count: u32,
+    /// All nine, as they were used.
+    #[schema(value_type = NormalizedParameters)]
+    parameters: (),
+    /// Changes whenever the same input gives another mesh.
+    #[schema(example = "1")]
+    algorithm_version: String,
+    /// What was repaired, replaced or ignored.
+    #[schema(value_type = Vec<Object>)]
+    warnings: Vec<()>,
+}
+
+/// What a result may be.
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code, reason = "describes the answer")]
+#[serde(untagged)]
+enum ResultBody {
+    Mesh(Mesh),
+    Batch(BatchResults),
+}
+
+/// The mesh of a job; of a batch, how its jobs stand and where their meshes are.
+#[utoipa::path(
+    get, path = "/mesh/{job_id}/result", tag = "jobs", operation_id = "get_result",
+    params(
+        ("If-None-Match" = Option<String>, Header, nullable = false, pattern = "^[ -~]{0,512}$",
+            description = "The `ETag` of a mesh that the client has."),
+        ("expires" = Option<String>, Query, nullable = false,
+            description = "Part of the signature of a `result_url`."),
+        ("signature" = Option<String>, Query, nullable = false,
+            description = "The signature of a `result_url`, which takes the place of a key."),
+    ),
+    responses(
+        (status = 200, description = "The mesh, or the list of a batch.", body = ResultBody,
+            headers(("ETag" = Option<String>, description = "Of a mesh: names its bytes."))),
+        (status = 304, description = "The client has the mesh."),
+    ),
+)]
+pub(super) async fn result(
     State(api): State<Api>,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let job = api.job(&id).await?;
+    match api.named(&id).await? {
+        Named::Job(job) => Ok(answer(mesh(&api, &job).await?, &headers)),
+        Named::Batch(batch) => {
+            let base = api.result_urls.base(&headers);
+            Ok(Json(batch_results(&api, &batch.id, &base).await?).into_response())
+        }
+    }
+}
+
+async fn batch_results(api: &Api, id: &JobId, base: &str) -> Result<BatchResults, ApiError> {
+    let mut filter = Filter {
+        batch: Some(id.clone()),
+        limit: AT_ONCE,
+        ..Filter::default()
+    };
+    let mut results = Vec::new();
+    loop {
+        let page = api.engine.list(filter.clone()).await?;
+        results.extend(page.jobs.iter().map(|job| {
+            let completed = job.state == JobState::Completed;
+            BatchResult {
+                job_id: job.id.to_string(),
+                status: Status::of(&job.state),
+                result_url: completed.then(|| api.result_urls.under(base, &job.id)),
+                error: job.state.error(),
+            }
+        }));
+        filter.after = page.next;
+        if filter.after.is_none() {
+            results.reverse();
+            return Ok(BatchResults(results));
+        }
+    }
+}
+
+/// The mesh of a job, if it has one.
+pub(super) async fn mesh(api: &Api, job: &Job) -> Result<Bytes, ApiError> {
     let (JobState::Completed, Some(object)) = (&job.state, &job.result) else {
         return Err(ApiError::new(
             StatusCode::CONFLICT,
@@ -34,7 +182,7 @@ pub(crate) async fn result(
         ));
     };
     match api.storage.get_result(object).await {
-        Ok(mesh) => Ok(answer(mesh, &headers)),
+        Ok(mesh) => Ok(mesh),
         Err(error) if error.is_missing() => Err(ApiError::new(
             StatusCode::GONE,
             "RESULT_GONE",

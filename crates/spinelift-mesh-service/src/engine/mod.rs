@@ -267,8 +267,8 @@ pub struct Backlog {
 /// Which jobs to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only those that stand like this.
-    pub state: Option<StateFilter>,
+    /// Only those that stand in one of these ways; empty for all.
+    pub states: Vec<StateFilter>,
     /// Only those of this batch.
     pub batch: Option<JobId>,
     /// Only those after this place in the list.

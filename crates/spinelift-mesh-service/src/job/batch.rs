@@ -4,6 +4,7 @@ use super::{JobId, Progress};
 use crate::redacted::RedactedUrl;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A batch, as an engine knows it. Its jobs are jobs like any other.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,7 +24,7 @@ pub struct Batch {
 }
 
 /// How many jobs of a batch have ended, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Counts {
     /// All of them.
     pub total: u32,

@@ -4,15 +4,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use spinelift_mesh::MeshError;
 use std::borrow::Cow;
+use utoipa::ToSchema;
 
 /// Why a job failed: the `error` object of the contract.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobError {
     /// A stable name for programs.
+    #[schema(value_type = String, example = "CONTOUR_EXTRACTION_FAILED")]
     pub code: Cow<'static, str>,
     /// What happened, for people.
     pub message: String,
     /// The numbers behind the message.
+    #[schema(value_type = Object)]
     pub details: Value,
 }
 

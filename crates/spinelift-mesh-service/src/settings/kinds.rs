@@ -121,6 +121,12 @@ pub(super) const WORKERS: Kind<NonZeroUsize> = Kind {
     },
 };
 
+pub(super) const BATCH: Kind<NonZeroUsize> = Kind {
+    // All of a batch is written at once, and others wait for it.
+    expected: WORKERS.expected,
+    parse: WORKERS.parse,
+};
+
 pub(super) const SIZE: Kind<NonZeroUsize> = Kind {
     expected: "a whole number of bytes, 1 or more",
     parse: |text| text.parse().ok(),

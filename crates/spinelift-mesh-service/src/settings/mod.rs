@@ -13,9 +13,9 @@ use crate::cors::CorsOrigins;
 use crate::redacted::Secret;
 use ipnet::IpNet;
 use kinds::{
-    API_KEYS, API_PREFIX, BYTES, COUNT, DIMENSION, FLAG, HOSTS, IP, JOBS, LIFETIME, LOG_FILTER,
-    LOG_FORMAT, LOG_LEVEL, NETWORKS, OPTIONAL_URL, ORIGINS, PATH, PORT, SECONDS, SERVERS,
-    SIGNING_SECRET, SIZE, STORAGE, TEXT, WEBHOOK_SECRETS, WORKERS,
+    API_KEYS, API_PREFIX, BATCH, BYTES, COUNT, DIMENSION, FLAG, HOSTS, IP, JOBS, LIFETIME,
+    LOG_FILTER, LOG_FORMAT, LOG_LEVEL, NETWORKS, OPTIONAL_URL, ORIGINS, PATH, PORT, SECONDS,
+    SERVERS, SIGNING_SECRET, SIZE, STORAGE, TEXT, WEBHOOK_SECRETS, WORKERS,
 };
 use source::{Reading, Variables};
 use std::fmt::Write;
@@ -130,6 +130,8 @@ settings! {
         "Seconds that a job may run, the time it waits not counted.";
     "MAX_QUEUE_LENGTH" max_queue_length: NonZeroUsize = COUNT("100000"),
         "Jobs that may wait; a waiting one takes about 0.1 KB of memory and 1 KB of disk. Beyond it requests are answered with 503.";
+    "MAX_BATCH_SIZE" max_batch_size: NonZeroUsize = BATCH("500"),
+        "Most images of one batch.";
     "MAX_JOBS_PER_CLIENT" max_jobs_per_client: NonZeroUsize = COUNT("10000"),
         "Jobs of one client that may be unfinished. Beyond it requests are answered with 429.";
     "JOB_TTL" job_ttl: Duration = LIFETIME("604800"),

@@ -1,30 +1,36 @@
-//! Single flight: what many jobs want at the same time is computed once.
+//! Single flight: what many want to do at the same time is done by one after the other.
 
-use crate::engine::ResultKey;
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Weak};
 use tokio::sync::OwnedMutexGuard;
 
-/// The computations that run or are waited for, by what they make.
-#[derive(Default)]
-pub(crate) struct Flights(Mutex<HashMap<ResultKey, Weak<tokio::sync::Mutex<()>>>>);
+/// What is done or waited for, by what it is about: the computations by what they make, the
+/// uploads by their jobs.
+pub(crate) struct Flights<K>(Mutex<HashMap<K, Weak<tokio::sync::Mutex<()>>>>);
 
-/// The right to compute, until it is dropped; the next then finds the result in the cache.
+/// The right to do it, until it is dropped; the next then finds what was done.
 pub(crate) struct Flight {
     _turn: OwnedMutexGuard<()>,
 }
 
-impl Flights {
-    /// Waits until nobody else computes the same.
-    pub(crate) async fn enter(&self, key: &ResultKey) -> Flight {
+impl<K> Default for Flights<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Clone + Eq + Hash> Flights<K> {
+    /// Waits until nobody else does the same.
+    pub(crate) async fn enter(&self, key: &K) -> Flight {
         let lock = self.lock(key);
         Flight {
             _turn: lock.lock_owned().await,
         }
     }
 
-    fn lock(&self, key: &ResultKey) -> Arc<tokio::sync::Mutex<()>> {
+    fn lock(&self, key: &K) -> Arc<tokio::sync::Mutex<()>> {
         let mut flights = self.0.lock();
         if let Some(lock) = flights.get(key).and_then(Weak::upgrade) {
             return lock;
@@ -40,6 +46,7 @@ impl Flights {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::ResultKey;
     use spinelift_mesh::MeshParameters;
     use std::sync::atomic::{AtomicUsize, Ordering};
 

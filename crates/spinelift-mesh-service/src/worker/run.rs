@@ -35,7 +35,7 @@ pub(crate) struct Runner {
     pub(crate) cpu: CpuSlots,
     /// Room for jobs that have their image.
     pub(crate) slots: Semaphore,
-    pub(crate) flights: Flights,
+    pub(crate) flights: Flights<ResultKey>,
     pub(crate) limits: Limits,
     pub(crate) timeout: Duration,
     pub(crate) pace: Arc<Pace>,

@@ -84,26 +84,23 @@ impl Sweeper {
 
     async fn needed_uploads(&self) -> Result<HashSet<String>, EngineError> {
         let mut needed = HashSet::new();
-        for state in [StateFilter::Queued, StateFilter::Running] {
-            let mut filter = Filter {
-                state: Some(state),
-                limit: 500,
-                ..Filter::default()
-            };
-            loop {
-                let page = self.engine.list(filter.clone()).await?;
-                for job in &page.jobs {
-                    if let Source::Upload { digest } = &job.request.source {
-                        needed.insert(self.storage.upload_name(&job.id, digest));
-                    }
-                }
-                filter.after = page.next;
-                if filter.after.is_none() {
-                    break;
+        let mut filter = Filter {
+            states: vec![StateFilter::Queued, StateFilter::Running],
+            limit: 500,
+            ..Filter::default()
+        };
+        loop {
+            let page = self.engine.list(filter.clone()).await?;
+            for job in &page.jobs {
+                if let Source::Upload { digest } = &job.request.source {
+                    needed.insert(self.storage.upload_name(&job.id, digest));
                 }
             }
+            filter.after = page.next;
+            if filter.after.is_none() {
+                return Ok(needed);
+            }
         }
-        Ok(needed)
     }
 }
 

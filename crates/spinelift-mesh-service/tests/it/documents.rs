@@ -1,6 +1,6 @@
 //! Documents that are made from the code: `UPDATE_DOCUMENTS=1` writes them anew.
 
-use spinelift_mesh_service::settings;
+use spinelift_mesh_service::{Settings, openapi_document, settings};
 use std::fs;
 use std::path::Path;
 
@@ -33,4 +33,11 @@ fn the_settings_are_documented_as_they_are() {
 #[test]
 fn the_example_file_holds_the_defaults() {
     check(".env.example", &settings::example_file());
+}
+
+#[test]
+fn the_api_is_described_as_it_is() {
+    let document = openapi_document(&Settings::default());
+    let text = serde_json::to_string_pretty(&document).unwrap();
+    check("docs/openapi.json", &format!("{text}\n"));
 }

@@ -91,6 +91,7 @@ async fn a_computation_is_stopped_when_its_time_is_up() {
     let service = TestService::start_with(|s| {
         s.job_timeout = Duration::from_millis(60);
         s.max_mesh_vertices = 10_000_000.try_into().unwrap();
+        s.memory_budget = 64 << 30;
     })
     .await;
     // The image is drawn now, so that the job's time goes to the computation.

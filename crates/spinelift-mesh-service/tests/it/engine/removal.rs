@@ -120,9 +120,9 @@ async fn jobs_are_listed_newest_first_and_by_state() {
     engine.finish(&first, completed()).await.unwrap();
     let _running = claim(&engine).await;
     engine.cancel(&id("d")).await.unwrap();
-    let list = async |state| {
+    let list = async |states: &[StateFilter]| {
         let filter = Filter {
-            state,
+            states: states.to_vec(),
             limit: 10,
             ..Filter::default()
         };
@@ -134,7 +134,7 @@ async fn jobs_are_listed_newest_first_and_by_state() {
             .collect::<Vec<_>>()
             .concat()
     };
-    assert_eq!(list(None).await, "dcba");
+    assert_eq!(list(&[]).await, "dcba");
     for (state, names) in [
         (StateFilter::Completed, "a"),
         (StateFilter::Running, "b"),
@@ -142,8 +142,10 @@ async fn jobs_are_listed_newest_first_and_by_state() {
         (StateFilter::Cancelled, "d"),
         (StateFilter::Failed, ""),
     ] {
-        assert_eq!(list(Some(state)).await, names);
+        assert_eq!(list(&[state]).await, names);
     }
+    use StateFilter::{Cancelled, Completed, Queued};
+    assert_eq!(list(&[Completed, Cancelled, Queued]).await, "dca");
 }
 
 #[tokio::test]

@@ -1,0 +1,226 @@
+//! Which errors each operation may answer with.
+
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// An answer that is none.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes what is made as JSON")]
+pub(super) struct ErrorBody {
+    error: ErrorObject,
+}
+
+/// What went wrong.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes what is made as JSON")]
+pub(super) struct ErrorObject {
+    /// For programs.
+    #[schema(example = "VALIDATION_ERROR")]
+    code: String,
+    /// For people: what happened, and what to do.
+    #[schema(example = "Invalid request: image_url is required")]
+    message: String,
+    /// What is behind the message. Of a `VALIDATION_ERROR`: `errors`, a list of `FieldError`.
+    #[schema(value_type = Object)]
+    details: (),
+}
+
+/// Which operations an error concerns.
+enum Of {
+    All,
+    /// Those with a request body.
+    Bodies,
+    These(&'static [&'static str]),
+}
+
+use Of::{All, Bodies, These};
+
+/// Status, code, meaning, operations.
+const ERRORS: &[(u16, &str, &str, Of)] = &[
+    (400, "BAD_REQUEST", "the request is malformed", All),
+    (
+        400,
+        "INVALID_JSON",
+        "the body is not JSON",
+        These(&["generate", "generate_batch", "validate_parameters"]),
+    ),
+    (
+        400,
+        "INVALID_FORM",
+        "the form breaks off or is malformed",
+        These(&["upload"]),
+    ),
+    (
+        401,
+        "UNAUTHORIZED",
+        "the service has API_KEYS, and the request brings none of them",
+        All,
+    ),
+    (
+        403,
+        "URL_EXPIRED",
+        "the URL was signed too long ago",
+        These(&["get_result"]),
+    ),
+    (
+        403,
+        "URL_SIGNATURE_INVALID",
+        "the URL's signature is not right",
+        These(&["get_result"]),
+    ),
+    (
+        404,
+        "JOB_NOT_FOUND",
+        "there is no job with this id",
+        These(ON_JOBS),
+    ),
+    (
+        404,
+        "DELIVERY_NOT_FOUND",
+        "there is no delivery with this id of this job",
+        These(&["replay_delivery"]),
+    ),
+    (
+        404,
+        "NOT_FOUND",
+        "an id with an unescaped `/` in it is another path",
+        These(ON_JOBS),
+    ),
+    (
+        405,
+        "METHOD_NOT_ALLOWED",
+        "the path does not know the method",
+        All,
+    ),
+    (
+        408,
+        "BODY_TIMEOUT",
+        "the body stopped coming for longer than BODY_TIMEOUT",
+        Bodies,
+    ),
+    (
+        408,
+        "REQUEST_TIMEOUT",
+        "the request took longer than REQUEST_TIMEOUT",
+        All,
+    ),
+    (
+        409,
+        "JOB_ID_CONFLICT",
+        "the id is taken by another request",
+        These(&["generate", "upload", "generate_batch"]),
+    ),
+    (
+        409,
+        "IDEMPOTENCY_KEY_CONFLICT",
+        "the key was used for another request",
+        These(&["generate", "upload"]),
+    ),
+    (
+        409,
+        "JOB_NOT_COMPLETED",
+        "the job has no result, or none yet",
+        These(&["get_result"]),
+    ),
+    (
+        409,
+        "JOB_NOT_FINISHED",
+        "the job has not ended; cancel it first",
+        These(&["delete_job"]),
+    ),
+    (
+        410,
+        "RESULT_GONE",
+        "the result was removed from the storage",
+        These(&["get_result", "generate", "upload"]),
+    ),
+    (
+        413,
+        "PAYLOAD_TOO_LARGE",
+        "the body is larger than MAX_REQUEST_SIZE, or an image than MAX_IMAGE_BYTES",
+        Bodies,
+    ),
+    (
+        415,
+        "UNSUPPORTED_MEDIA_TYPE",
+        "the body is not multipart/form-data",
+        These(&["upload"]),
+    ),
+    (
+        422,
+        "VALIDATION_ERROR",
+        "something is wrong with the values; `details.errors` has all of it",
+        These(&[
+            "generate",
+            "upload",
+            "generate_batch",
+            "list_jobs",
+            "validate_parameters",
+        ]),
+    ),
+    (
+        429,
+        "TOO_MANY_JOBS",
+        "the client has MAX_JOBS_PER_CLIENT unfinished jobs",
+        These(&["generate", "upload", "generate_batch"]),
+    ),
+    (
+        500,
+        "INTERNAL_ERROR",
+        "a defect of the service, which is in its log",
+        All,
+    ),
+    (
+        503,
+        "QUEUE_FULL",
+        "MAX_QUEUE_LENGTH jobs wait",
+        These(&["generate", "upload", "generate_batch"]),
+    ),
+    (
+        503,
+        "STORAGE_UNAVAILABLE",
+        "jobs or results cannot be stored or read at the moment",
+        All,
+    ),
+    (503, "SHUTTING_DOWN", "the service is shutting down", All),
+];
+
+const ON_JOBS: &[&str] = &[
+    "get_status",
+    "get_result",
+    "watch_job",
+    "cancel_job",
+    "delete_job",
+    "list_deliveries",
+    "replay_delivery",
+];
+
+impl Of {
+    fn concerns(&self, operation: &str, has_body: bool) -> bool {
+        match self {
+            All => true,
+            Bodies => has_body,
+            These(names) => names.contains(&operation),
+        }
+    }
+}
+
+/// Adds the errors of an operation to its answers.
+pub(super) fn add(responses: &mut Map<String, Value>, operation: &str, has_body: bool) {
+    let mut by_status: BTreeMap<u16, Vec<String>> = BTreeMap::new();
+    for (status, code, meaning, of) in ERRORS {
+        if of.concerns(operation, has_body) {
+            let line = format!("`{code}`: {meaning}.");
+            by_status.entry(*status).or_default().push(line);
+        }
+    }
+    for (status, lines) in by_status {
+        let schema = json!({ "$ref": "#/components/schemas/ErrorBody" });
+        let response = json!({
+            "description": lines.join("\n"),
+            "content": { "application/json": { "schema": schema } },
+        });
+        responses.insert(status.to_string(), response);
+    }
+}

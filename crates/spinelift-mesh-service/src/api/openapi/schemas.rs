@@ -1,0 +1,183 @@
+//! Schemas that are made of the library's tables, or that several requests share.
+
+use serde_json::{Value, json};
+use spinelift_mesh::parameters::{PARAMETERS, PRESETS, ParameterKind, ParameterSpec};
+use std::borrow::Cow;
+use utoipa::openapi::schema::{
+    KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type,
+};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
+
+/// Makes a type that stands for a schema made by a function.
+macro_rules! schema {
+    ($type:ident, $name:literal, $make:expr) => {
+        pub(in crate::api) struct $type;
+
+        impl PartialSchema for $type {
+            fn schema() -> RefOr<Schema> {
+                Schema::Object($make).into()
+            }
+        }
+
+        impl ToSchema for $type {
+            fn name() -> Cow<'static, str> {
+                $name.into()
+            }
+        }
+    };
+}
+
+schema!(Id, "JobId", id());
+schema!(WebUrl, "WebUrl", url());
+schema!(PresetName, "PresetName", preset_name());
+schema!(Parameters, "Parameters", parameters(false));
+schema!(
+    NormalizedParameters,
+    "NormalizedParameters",
+    parameters(true)
+);
+
+/// One thing that is wrong with a request.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes what is made as JSON")]
+pub(in crate::api) struct FieldError {
+    /// Where it is.
+    #[schema(example = "parameters.detail_factor")]
+    field: String,
+    /// What was sent, cut short and without secrets.
+    value: Value,
+    /// What is wrong with it.
+    #[schema(example = "detail_factor must be a number from 0.001 to 0.05, not 7")]
+    message: String,
+    /// Least value allowed, of numbers.
+    #[schema(nullable = false)]
+    minimum: Option<f64>,
+    /// Largest value allowed, of numbers.
+    #[schema(nullable = false)]
+    maximum: Option<f64>,
+}
+
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(SchemaType::new(Type::String))
+}
+
+/// Neither `.` nor `..`, which mean something else in paths.
+fn id() -> Object {
+    text()
+        .description(Some("The name of a job or batch; not `.` and not `..`."))
+        .min_length(Some(1))
+        .max_length(Some(128))
+        .pattern(Some(
+            r"^(\.{0,2}[A-Za-z0-9_~:-][A-Za-z0-9._~:-]*|\.{3}[A-Za-z0-9._~:-]*)$",
+        ))
+        .examples(["hero-1"])
+        .build()
+}
+
+fn url() -> Object {
+    text()
+        .description(Some(
+            "An http or https URL. Hosts with addresses that are not public are refused unless \
+             `ALLOWED_PRIVATE_HOSTS` names them.",
+        ))
+        .format(Some(SchemaFormat::Custom("uri".to_owned())))
+        .max_length(Some(2048))
+        .pattern(Some("^[Hh][Tt][Tt][Pp][Ss]?:"))
+        .examples(["https://example.com/hero.png"])
+        .build()
+}
+
+fn preset_name() -> Object {
+    text()
+        .description(Some("A set of parameters to begin with."))
+        .enum_values(Some(PRESETS.iter().map(|preset| preset.name)))
+        .build()
+}
+
+fn parameters(all: bool) -> Object {
+    let description = match all {
+        true => "All parameters, as they are used.",
+        false => {
+            "The parameters of a mesh. What is absent has the preset's value, or the default. \
+             Others are ignored, and named in `warnings`."
+        }
+    };
+    let object = ObjectBuilder::new()
+        .schema_type(SchemaType::new(Type::Object))
+        .description(Some(description));
+    let object = PARAMETERS.iter().fold(object, |object, spec| {
+        let object = object.property(spec.name, parameter(spec));
+        if all {
+            object.required(spec.name)
+        } else {
+            object
+        }
+    });
+    object.build()
+}
+
+fn parameter(spec: &ParameterSpec) -> Object {
+    let (kind, default) = match spec.kind {
+        ParameterKind::Integer => (Type::Integer, json!(spec.default as i64)),
+        ParameterKind::Number => (Type::Number, json!(spec.default)),
+    };
+    ObjectBuilder::new()
+        .schema_type(SchemaType::new(kind))
+        .description(Some(spec.description))
+        .minimum(Some(spec.minimum))
+        .maximum(Some(spec.maximum))
+        .default(Some(default.clone()))
+        .examples([default])
+        .build()
+}
+
+/// The form of an upload.
+pub(in crate::api) struct UploadRequest;
+
+impl PartialSchema for UploadRequest {
+    fn schema() -> RefOr<Schema> {
+        let file = text()
+            .description(Some(
+                "The image: a PNG, WebP or JPEG of at most MAX_IMAGE_BYTES.",
+            ))
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)));
+        let as_json = text()
+            .description(Some(
+                "Parameters as a JSON object; they lie over the preset's.",
+            ))
+            .content_media_type("application/json")
+            .examples([r#"{"detail_factor": 0.03}"#]);
+        let form = ObjectBuilder::new()
+            .schema_type(SchemaType::new(Type::Object))
+            .description(Some(
+                "An image and what is to be done with it. Empty parts count as absent; other \
+                 parts are ignored, and named in `warnings`.",
+            ))
+            .property("file", file)
+            .required("file")
+            .property("parameters", as_json)
+            .property("preset", reference::<PresetName>())
+            .property("callback_url", reference::<WebUrl>())
+            .property("job_id", reference::<Id>());
+        // Each may also be a part of its own, which lies over `parameters`.
+        let form = PARAMETERS
+            .iter()
+            .fold(form, |form, spec| form.property(spec.name, parameter(spec)));
+        Schema::Object(form.build()).into()
+    }
+}
+
+impl ToSchema for UploadRequest {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.extend([
+            (PresetName::name().into_owned(), PresetName::schema()),
+            (WebUrl::name().into_owned(), WebUrl::schema()),
+            (Id::name().into_owned(), Id::schema()),
+        ]);
+    }
+}
+
+fn reference<T: ToSchema>() -> Ref {
+    Ref::from_schema_name(T::name())
+}

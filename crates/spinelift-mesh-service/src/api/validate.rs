@@ -1,0 +1,84 @@
+//! `POST …/parameters/validate`: checks parameters without making a job.
+
+use super::Api;
+use super::generate::{Warning, read_json};
+use super::openapi::{FieldError, NormalizedParameters, Parameters, PresetName};
+use crate::error::ApiError;
+use crate::json;
+use crate::request::read_parameters;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use serde::Serialize;
+use serde_json::Value;
+use spinelift_mesh::MeshParameters;
+use utoipa::ToSchema;
+
+/// Parameters to be checked. Other fields are ignored, and named in `warnings`.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes what is read field by field")]
+pub(super) struct ValidateRequest {
+    /// They lie over the preset's, or over the defaults.
+    #[schema(value_type = Option<Parameters>)]
+    parameters: Option<()>,
+    #[schema(value_type = Option<PresetName>)]
+    preset: Option<()>,
+}
+
+/// What is to be said of parameters.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum Verdict {
+    Valid(ValidParameters),
+    Invalid(InvalidParameters),
+}
+
+/// They can be used.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ValidParameters {
+    /// `true`.
+    #[schema(default = true)]
+    valid: bool,
+    /// All nine, as they would be used.
+    #[schema(value_type = NormalizedParameters)]
+    parameters: MeshParameters,
+    /// What was ignored.
+    #[schema(value_type = Vec<Warning>)]
+    warnings: Vec<Value>,
+}
+
+/// They cannot be used.
+#[derive(Serialize, ToSchema)]
+pub(super) struct InvalidParameters {
+    /// `false`.
+    #[schema(default = false)]
+    valid: bool,
+    /// All that is wrong with them.
+    #[schema(value_type = Vec<FieldError>)]
+    errors: Vec<Value>,
+}
+
+/// Checks parameters, and answers all nine as they would be used, or all that is wrong.
+#[utoipa::path(
+    post, path = "/parameters/validate", tag = "parameters", operation_id = "validate_parameters",
+    request_body = ValidateRequest,
+    responses((status = 200, description = "The verdict, whichever it is.", body = Verdict)),
+)]
+pub(super) async fn validate(
+    State(api): State<Api>,
+    body: Body,
+) -> Result<Json<Verdict>, ApiError> {
+    let body = read_json(body, api.max_request_size, json::MAX_VALUES).await?;
+    let verdict = match read_parameters(&body, api.outbound.policy()) {
+        Ok((parameters, warnings)) => Verdict::Valid(ValidParameters {
+            valid: true,
+            parameters,
+            warnings,
+        }),
+        Err(invalid) => Verdict::Invalid(InvalidParameters {
+            valid: false,
+            errors: invalid.0,
+        }),
+    };
+    Ok(Json(verdict))
+}

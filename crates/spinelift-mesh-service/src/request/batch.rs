@@ -1,0 +1,159 @@
+//! Requests for many meshes at once.
+
+use super::fields::Fields;
+use super::{Invalid, object};
+use crate::address::AddressPolicy;
+use crate::job::{JobId, JobRequest, Source};
+use crate::redacted::RedactedUrl;
+use serde_json::{Map, Value};
+use spinelift_mesh::MeshParameters;
+use std::collections::HashMap;
+
+const FIELDS: [&str; 5] = ["batch_id", "images", "parameters", "preset", "callback_url"];
+const IMAGE_FIELDS: [&str; 4] = ["image_url", "job_id", "parameters", "preset"];
+
+/// A request that can become a batch.
+#[derive(Debug)]
+pub(crate) struct BatchRequest {
+    pub(crate) id: JobId,
+    pub(crate) jobs: Vec<(JobId, JobRequest)>,
+    pub(crate) callback_url: Option<RedactedUrl>,
+    /// What was ignored, as `{"code", "message"}`.
+    pub(crate) warnings: Vec<Value>,
+}
+
+/// What holds for all images of a batch.
+struct Shared<'a> {
+    preset: MeshParameters,
+    /// Checked, and laid over whatever preset an image has.
+    parameters: Option<&'a Value>,
+}
+
+impl BatchRequest {
+    /// Reads the body of a request for at most so many images.
+    pub(crate) fn read(body: &Value, most: usize, policy: &AddressPolicy) -> Result<Self, Invalid> {
+        let mut fields = Fields::new(object(body)?, policy);
+        let shared = Shared {
+            preset: fields.preset().unwrap_or_default(),
+            parameters: fields
+                .parameters_over(MeshParameters::DEFAULT)
+                .and_then(|_| fields.get("parameters")),
+        };
+        let callback_url = fields.callback_url();
+        let id = fields.id("batch_id").unwrap_or_else(JobId::generate);
+        let images = read_images(&mut fields, &shared, most);
+        let jobs = name_jobs(&mut fields, &id, images);
+        fields.warn_of_unknown(&FIELDS);
+        if !fields.errors.is_empty() {
+            return Err(Invalid::new(fields.errors));
+        }
+        Ok(Self {
+            id,
+            jobs,
+            callback_url,
+            warnings: fields.warnings(),
+        })
+    }
+}
+
+/// Name and request of each image, as far as they are right.
+type Images = Vec<(Option<JobId>, Option<JobRequest>)>;
+
+fn read_images(fields: &mut Fields<'_>, shared: &Shared<'_>, most: usize) -> Images {
+    let value = fields.get("images");
+    let Some(images) = value.and_then(Value::as_array) else {
+        let reason = match value {
+            None => "is required",
+            Some(_) => "must be a list of objects with an image_url each",
+        };
+        fields.refuse("images", value.unwrap_or(&Value::Null), reason);
+        return Vec::new();
+    };
+    if !(1..=most).contains(&images.len()) {
+        let given = images.len();
+        let reason = format!("must hold 1 to {most} images (MAX_BATCH_SIZE), not {given}");
+        fields.refuse("images", &Value::Array(Vec::new()), &reason);
+        return Vec::new();
+    }
+    let numbered = images.iter().enumerate();
+    numbered
+        .map(|(index, image)| match image.as_object() {
+            Some(image) => {
+                let path = format!("images[{index}].");
+                fields.within(path, image, |fields| read_image(fields, image, shared))
+            }
+            None => {
+                let name = format!("images[{index}]");
+                fields.refuse(&name, image, "must be an object with an image_url");
+                (None, None)
+            }
+        })
+        .collect()
+}
+
+fn read_image(
+    fields: &mut Fields<'_>,
+    image: &Map<String, Value>,
+    shared: &Shared<'_>,
+) -> (Option<JobId>, Option<JobRequest>) {
+    let base = match image.contains_key("preset") {
+        true => fields.preset().unwrap_or(shared.preset),
+        false => shared.preset,
+    };
+    let base = shared
+        .parameters
+        .and_then(|given| MeshParameters::from_json_over(given, base).ok())
+        .map_or(base, |(parameters, _)| parameters);
+    let parameters = fields.parameters_over(base);
+    let source = fields.image_url().map(Source::Url);
+    let id = fields.id("job_id");
+    fields.warn_of_unknown(&IMAGE_FIELDS);
+    let request = source
+        .zip(parameters)
+        .map(|(source, parameters)| JobRequest {
+            source,
+            parameters,
+            callback_url: None,
+        });
+    (id, request)
+}
+
+/// Gives every job a name of its own: the client's, or the batch's and a number from 1 on.
+fn name_jobs(fields: &mut Fields<'_>, batch: &JobId, images: Images) -> Vec<(JobId, JobRequest)> {
+    let mut jobs = Vec::with_capacity(images.len());
+    let mut taken: HashMap<JobId, String> = HashMap::new();
+    taken.insert(batch.clone(), "batch_id".to_owned());
+    let mut too_long = false;
+    for (index, (given, request)) in images.into_iter().enumerate() {
+        let name = format!("images[{index}].job_id");
+        let id = match given {
+            Some(id) => id,
+            None => match JobId::parse(&format!("{batch}-{}", index + 1)) {
+                Ok(id) => id,
+                Err(_) => {
+                    too_long = true;
+                    continue;
+                }
+            },
+        };
+        match taken.get(&id) {
+            Some(other) => {
+                let reason = format!("must not be the same as {other}");
+                fields.refuse(&name, &id.as_str().into(), &reason);
+            }
+            None => {
+                taken.insert(id.clone(), name);
+            }
+        }
+        jobs.extend(request.map(|request| (id, request)));
+    }
+    if too_long {
+        let reason = format!(
+            "must leave room for the numbers of the images: with them it must not be longer than \
+             {} characters",
+            JobId::MAX_LENGTH
+        );
+        fields.refuse("batch_id", &batch.as_str().into(), &reason);
+    }
+    jobs
+}

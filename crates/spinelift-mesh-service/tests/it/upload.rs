@@ -1,0 +1,262 @@
+//! Images that come along with their jobs.
+
+use crate::harness::{Answer, Origin, TestService};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+const BOUNDARY: &str = "a-boundary";
+
+/// A form: names and bodies of its parts.
+fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, bytes) in parts {
+        let head = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"x\"\r\n\r\n"
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
+    body
+}
+
+async fn upload_to(service: &TestService, query: &str, parts: &[(&str, &[u8])]) -> Answer {
+    let request = service
+        .request("POST", &format!("/api/v1/mesh/upload{query}"))
+        .header(
+            "content-type",
+            format!("multipart/form-data; boundary={BOUNDARY}"),
+        )
+        .body(form(parts));
+    service.send(request).await
+}
+
+async fn upload(service: &TestService, parts: &[(&str, &[u8])]) -> Answer {
+    upload_to(service, "", parts).await
+}
+
+async fn disc(origin: &Origin) -> Vec<u8> {
+    let response = reqwest::get(origin.url("/disc.png")).await.unwrap();
+    response.bytes().await.unwrap().to_vec()
+}
+
+/// How many uploaded images are kept.
+fn kept(service: &TestService) -> usize {
+    let folders = std::fs::read_dir(service.directory().join("storage/uploads"));
+    let files = folders.into_iter().flatten().flatten().map(|folder| {
+        let files = std::fs::read_dir(folder.path()).unwrap();
+        files.count()
+    });
+    files.sum()
+}
+
+#[tokio::test]
+async fn an_uploaded_image_becomes_the_mesh_that_a_loaded_one_does() {
+    let (service, origin) = (TestService::start().await, Origin::start().await);
+    let image = disc(&origin).await;
+    let answer = upload(
+        &service,
+        &[
+            ("job_id", b"up"),
+            ("preset", b"balanced"),
+            (
+                "parameters",
+                br#"{"detail_factor": 0.02, "alpha_threshold": 5}"#,
+            ),
+            ("detail_factor", b"0.03"),
+            ("callback_url", b""),
+            ("note", b"x"),
+            ("file", &image),
+        ],
+    )
+    .await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert_eq!(answer.body["job_id"], "up");
+    assert_eq!(answer.body["warnings"][0]["code"], "UNKNOWN_FIELD");
+    assert_eq!(service.ended("up").await["status"], "completed");
+    let loaded = json!({
+        "image_url": origin.url("/disc.png"), "job_id": "loaded", "preset": "balanced",
+        "parameters": { "detail_factor": 0.03, "alpha_threshold": 5 },
+    });
+    service.generate(&loaded).await;
+    assert_eq!(service.ended("loaded").await["cached"], true);
+    let result = service.result("up").await.body;
+    assert_eq!(result, service.result("loaded").await.body);
+    assert_eq!(result["metadata"]["parameters"]["blur_kernel_size"], 5);
+    crate::harness::eventually("the image is removed", || async {
+        (kept(&service) == 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn all_that_is_wrong_with_a_form_is_told() {
+    let service = TestService::start().await;
+    let answer = upload_to(
+        &service,
+        "?wait=0",
+        &[
+            ("file", b"<html>"),
+            ("parameters", b"{"),
+            ("alpha_threshold", b"ten"),
+            ("preset", b"best"),
+            ("callback_url", b"mailto:a@b"),
+            ("job_id", b"a/b"),
+        ],
+    )
+    .await;
+    assert_eq!((answer.status, answer.code()), (422, "VALIDATION_ERROR"));
+    let errors = answer.body["error"]["details"]["errors"]
+        .as_array()
+        .unwrap();
+    let mut fields: Vec<_> = errors
+        .iter()
+        .map(|error| error["field"].as_str().unwrap())
+        .collect();
+    fields.sort_unstable();
+    let expected = [
+        "callback_url",
+        "file",
+        "job_id",
+        "parameters",
+        "parameters.alpha_threshold",
+        "preset",
+        "wait",
+    ];
+    assert_eq!(fields, expected);
+    let missing = upload(&service, &[("job_id", b"j")]).await;
+    assert_eq!(
+        missing.body["error"]["details"]["errors"][0]["field"],
+        "file"
+    );
+    let request = service.request("POST", "/api/v1/mesh/upload").body("{}");
+    assert_eq!(service.send(request).await.status, 415);
+    let broken = service
+        .request("POST", "/api/v1/mesh/upload")
+        .header(
+            "content-type",
+            format!("multipart/form-data; boundary={BOUNDARY}"),
+        )
+        .body("--a-boundary\r\n");
+    let broken = service.send(broken).await;
+    assert_eq!((broken.status, broken.code()), (400, "INVALID_FORM"));
+    assert_eq!(kept(&service), 0);
+}
+
+#[tokio::test]
+async fn an_image_that_is_too_large_names_the_setting() {
+    let origin = Origin::start().await;
+    let service = TestService::start_with(|s| {
+        s.max_image_bytes = 5000.try_into().unwrap();
+        s.max_request_size = 20_000.try_into().unwrap();
+    })
+    .await;
+    let image = disc(&origin).await;
+    assert_eq!(upload(&service, &[("file", &image)]).await.status, 202);
+    for (bytes, setting) in [(5001, "MAX_IMAGE_BYTES"), (20_000, "MAX_REQUEST_SIZE")] {
+        let mut image = image.clone();
+        image.resize(bytes, 0);
+        let answer = upload(&service, &[("file", &image)]).await;
+        assert_eq!((answer.status, answer.code()), (413, "PAYLOAD_TOO_LARGE"));
+        let message = answer.body["error"]["message"].as_str().unwrap();
+        assert!(message.contains(setting), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_image_under_an_id_is_the_same_job_and_another_a_conflict() {
+    let origin = Origin::start().await;
+    let service =
+        TestService::start_with(|s| s.max_concurrent_downloads = 1.try_into().unwrap()).await;
+    service.accept("runs", &origin.url("/gated.png")).await;
+    service.running("runs").await;
+    let image = disc(&origin).await;
+    let large = reqwest::get(origin.url("/large.png")).await.unwrap();
+    let large = large.bytes().await.unwrap();
+    for _ in 0..2 {
+        let answer = upload(&service, &[("file", &image), ("job_id", b"j")]).await;
+        assert_eq!(
+            (answer.status, &answer.body["status"]),
+            (202, &json!("processing"))
+        );
+        assert_eq!(kept(&service), 1);
+    }
+    let other_image = upload(&service, &[("file", &large), ("job_id", b"j")]).await;
+    assert_eq!(
+        (other_image.status, other_image.code()),
+        (409, "JOB_ID_CONFLICT")
+    );
+    let parts: [(&str, &[u8]); 3] = [
+        ("file", &image),
+        ("job_id", b"j"),
+        ("alpha_threshold", b"11"),
+    ];
+    assert_eq!(upload(&service, &parts).await.status, 409);
+    assert_eq!(kept(&service), 1, "the job needs its own");
+    origin.open_gate();
+    assert_eq!(service.ended("j").await["status"], "completed");
+    let answer = upload(&service, &[("file", &image), ("job_id", b"j")]).await;
+    assert_eq!(answer.body["status"], "completed");
+    crate::harness::eventually("the images are removed", || async {
+        (kept(&service) == 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_waiting_job_that_is_cancelled_or_refused_leaves_no_image() {
+    let origin = Origin::start().await;
+    let service = TestService::start_with(|s| {
+        s.max_concurrent_downloads = 1.try_into().unwrap();
+        s.max_queue_length = 1.try_into().unwrap();
+    })
+    .await;
+    service.accept("runs", &origin.url("/gated.png")).await;
+    service.running("runs").await;
+    let image = disc(&origin).await;
+    upload(&service, &[("file", &image), ("job_id", b"waits")]).await;
+    let refused = upload(&service, &[("file", &image), ("job_id", b"late")]).await;
+    assert_eq!(refused.code(), "QUEUE_FULL");
+    assert_eq!(kept(&service), 1);
+    let request = service.request("POST", "/api/v1/mesh/waits/cancel");
+    assert_eq!(service.send(request).await.body["cancelled"], true);
+    assert_eq!(kept(&service), 0);
+}
+
+#[tokio::test]
+async fn an_upload_survives_a_restart_and_has_the_digest_of_its_bytes() {
+    let origin = Origin::start().await;
+    let service = TestService::start_with(|s| {
+        s.max_concurrent_downloads = 1.try_into().unwrap();
+        s.drain_timeout = std::time::Duration::from_millis(1);
+    })
+    .await;
+    service.accept("hangs", &origin.url("/hang.png")).await;
+    service.running("hangs").await;
+    let image = disc(&origin).await;
+    upload(&service, &[("file", &image), ("job_id", b"j")]).await;
+    let digest: String = Sha256::digest(&image)
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    let folder = std::fs::read_dir(service.directory().join("storage/uploads"));
+    let folder = folder.unwrap().next().unwrap().unwrap().path();
+    let file = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap();
+    assert!(file.file_name().to_str().unwrap().ends_with(&digest));
+    let directory = service.stop().await;
+    let service = TestService::start_in(directory, |_| {}).await;
+    assert_eq!(service.ended("j").await["status"], "completed");
+}
+
+#[tokio::test]
+async fn an_upload_can_wait_for_its_mesh() {
+    let (service, origin) = (TestService::start().await, Origin::start().await);
+    let image = disc(&origin).await;
+    let answer = upload_to(&service, "?wait=60", &[("file", &image)]).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body["status"], "completed");
+    let id = answer.body["job_id"].as_str().unwrap();
+    let result: Value = service.result(id).await.body;
+    assert_eq!(answer.body["result"], result);
+}
