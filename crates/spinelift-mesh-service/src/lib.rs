@@ -21,8 +21,10 @@ mod client;
 mod cors;
 pub mod engine;
 mod error;
+mod health;
 pub mod job;
 mod json;
+pub mod metrics;
 mod redacted;
 mod request;
 mod request_id;
@@ -33,6 +35,7 @@ mod service;
 pub mod settings;
 mod source;
 mod storage;
+mod trace;
 mod worker;
 
 pub use address::{AllowedHost, OutboundError};

@@ -16,6 +16,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use std::any::Any;
+use std::sync::Arc;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
@@ -34,7 +35,7 @@ pub(crate) fn router(api: Api, settings: &Settings) -> Router {
         .layer(from_fn(identify_request))
         .layer(from_fn_with_state(clients, identify_client))
         // Around everything that answers, so that every answer is logged as it is sent.
-        .layer(from_fn(log_request))
+        .layer(from_fn_with_state(Arc::clone(&api.metrics), log_request))
         // Answers a browser's preflight itself, which brings no key; and the errors of all that
         // is further in get its headers, else pages could not read them.
         .option_layer(settings.cors_origins.layer())
@@ -61,7 +62,11 @@ pub(crate) fn router(api: Api, settings: &Settings) -> Router {
         .route("/mesh/generate", post(api::generate::generate))
         .route("/mesh/{job_id}/status", get(api::status::status))
         .route("/mesh/{job_id}/result", get(api::result::result));
-    let routes = Router::new().route("/health", get(api::health::health));
+    let routes = Router::new()
+        .route("/health", get(api::health::health))
+        .route("/health/live", get(api::health::live))
+        .route("/health/ready", get(api::health::ready))
+        .route("/metrics", get(api::metrics::metrics));
     let routes = if settings.api_prefix.is_empty() {
         routes.merge(mesh)
     } else {

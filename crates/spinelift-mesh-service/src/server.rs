@@ -3,6 +3,7 @@
 //! `axum::serve` sets no bounds: a thousand clients that never finish their first line would take
 //! every file descriptor, and with them the service, for ever.
 
+use crate::metrics::{Held, Metrics};
 use crate::settings::Settings;
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -34,10 +35,16 @@ pub(crate) struct Server {
     room: Arc<Semaphore>,
     most: usize,
     idle_timeout: Duration,
+    metrics: Arc<Metrics>,
 }
 
 impl Server {
-    pub(crate) fn new(listener: TcpListener, router: Router, settings: &Settings) -> Self {
+    pub(crate) fn new(
+        listener: TcpListener,
+        router: Router,
+        settings: &Settings,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let most = settings.max_connections.get().min(Semaphore::MAX_PERMITS);
         Self {
             listener,
@@ -45,6 +52,7 @@ impl Server {
             room: Arc::new(Semaphore::new(most)),
             most,
             idle_timeout: settings.idle_timeout,
+            metrics,
         }
     }
 
@@ -70,10 +78,11 @@ impl Server {
                 self.http()
                     .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)),
             );
+            let open = Held::new(&self.metrics.http.connections);
             connections.spawn(async move {
                 // A client that breaks off or says nothing is no event.
                 let _ = connection.await;
-                drop(room);
+                drop((room, open));
             });
         }
         drop(self.listener);

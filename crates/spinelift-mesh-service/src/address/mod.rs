@@ -7,6 +7,7 @@ mod resolver;
 pub(crate) use outbound::Outbound;
 pub use outbound::OutboundError;
 
+use crate::metrics::Blocked;
 use std::fmt;
 use std::net::IpAddr;
 use url::{Host, Url};
@@ -114,16 +115,30 @@ impl Trust {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AddressPolicy {
     allowed: Vec<AllowedHost>,
+    blocked: Blocked,
 }
 
 impl AddressPolicy {
     pub(crate) fn new(allowed: Vec<AllowedHost>) -> Self {
-        Self { allowed }
+        Self {
+            allowed,
+            blocked: Blocked::default(),
+        }
+    }
+
+    /// The same, with what is refused counted.
+    pub(crate) fn counting(self, blocked: Blocked) -> Self {
+        Self { blocked, ..self }
     }
 
     /// Judges a URL by itself, before any name is resolved: addresses in it and `localhost`.
     /// A name may still resolve to an address that is refused at the [`Trust`] returned.
     pub(crate) fn check(&self, url: &Url) -> Result<Trust, Refused> {
+        self.judge(url)
+            .inspect_err(|refused| self.blocked.count(refused))
+    }
+
+    fn judge(&self, url: &Url) -> Result<Trust, Refused> {
         let trust = self.trust(url);
         match url.host() {
             Some(Host::Ipv4(address)) => {

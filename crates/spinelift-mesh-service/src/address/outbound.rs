@@ -48,10 +48,11 @@ impl Outbound {
     ) -> Result<Self, OutboundError> {
         // An error means that a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let blocked = &policy.blocked;
         let client = |trust| {
             Client::builder()
                 .user_agent(USER_AGENT)
-                .dns_resolver(Arc::new(CheckedResolver(trust)))
+                .dns_resolver(Arc::new(CheckedResolver(trust, blocked.clone())))
                 // A proxy would resolve names itself, and a followed redirect go unchecked.
                 .no_proxy()
                 .redirect(Policy::none())
@@ -63,9 +64,9 @@ impl Outbound {
                 .map_err(OutboundError)
         };
         Ok(Self {
-            policy: Arc::new(policy),
             public_only: client(Trust::PublicOnly)?,
             private_too: client(Trust::PrivateToo)?,
+            policy: Arc::new(policy),
         })
     }
 

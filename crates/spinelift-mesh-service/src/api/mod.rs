@@ -2,13 +2,16 @@
 
 pub(crate) mod generate;
 pub(crate) mod health;
+pub(crate) mod metrics;
 pub(crate) mod result;
 pub(crate) mod status;
 
 use crate::address::Outbound;
 use crate::engine::JobEngine;
 use crate::error::ApiError;
+use crate::health::Readiness;
 use crate::job::{Job, JobId};
+use crate::metrics::Metrics;
 use crate::result_url::ResultUrls;
 use crate::storage::Storage;
 use crate::worker::Pace;
@@ -25,6 +28,8 @@ pub(crate) struct Api {
     pub(crate) result_urls: ResultUrls,
     pub(crate) pace: Arc<Pace>,
     pub(crate) max_request_size: usize,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) readiness: Arc<Readiness>,
 }
 
 impl Api {

@@ -14,6 +14,8 @@ pub(crate) use outbox::Dispatcher;
 
 use crate::address::Outbound;
 use crate::job::{Job, JobId};
+use crate::metrics::CallbackMetrics;
+use crate::trace::Traces;
 use lanes::Lanes;
 use line::Delivery;
 use parking_lot::Mutex;
@@ -37,9 +39,9 @@ struct Lines {
 }
 
 impl Callbacks {
-    pub(crate) fn new(outbound: Outbound) -> Self {
+    pub(crate) fn new(outbound: Outbound, metrics: CallbackMetrics, traces: Arc<Traces>) -> Self {
         Self {
-            poster: Poster::new(outbound),
+            poster: Poster::new(outbound, metrics, traces),
             lanes: Arc::new(Lanes::new()),
             lines: Arc::default(),
         }

@@ -2,9 +2,13 @@
 
 use super::event::Event;
 use crate::address::Outbound;
+use crate::metrics::CallbackMetrics;
 use crate::redacted::RedactedUrl;
+use crate::trace::{self, Traces};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tracing::{Instrument, Span};
 
 /// Time for one delivery, from connecting to the end of the answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -16,6 +20,8 @@ const ANSWER: usize = 64 * 1024;
 #[derive(Clone)]
 pub(super) struct Poster {
     outbound: Outbound,
+    metrics: CallbackMetrics,
+    traces: Arc<Traces>,
 }
 
 /// Why an event was not taken.
@@ -37,19 +43,30 @@ impl NotTaken {
 }
 
 impl Poster {
-    pub(super) fn new(outbound: Outbound) -> Self {
-        Self { outbound }
+    pub(super) fn new(outbound: Outbound, metrics: CallbackMetrics, traces: Arc<Traces>) -> Self {
+        Self {
+            outbound,
+            metrics,
+            traces,
+        }
     }
 
     /// Posts an event; the HTTP status with which it was taken.
     pub(super) async fn post(&self, url: &RedactedUrl, event: &Event) -> Result<u16, NotTaken> {
-        match tokio::time::timeout(TIMEOUT, self.try_post(url, event)).await {
-            Ok(result) => result,
-            Err(_) => Err(NotTaken::unanswered(format!(
-                "no answer within {} s",
-                TIMEOUT.as_secs()
-            ))),
-        }
+        let began = Instant::now();
+        let span = tracing::trace_span!(parent: None, "callback", job_id = event.job_id());
+        self.traces.resume(event.job_id(), &span);
+        let taken =
+            match tokio::time::timeout(TIMEOUT, self.try_post(url, event).instrument(span)).await {
+                Ok(result) => result,
+                Err(_) => Err(NotTaken::unanswered(format!(
+                    "no answer within {} s",
+                    TIMEOUT.as_secs()
+                ))),
+            };
+        let counted = taken.as_ref().map(|_| ()).map_err(|error| error.status);
+        self.metrics.attempted(counted, began.elapsed());
+        taken
     }
 
     async fn try_post(&self, url: &RedactedUrl, event: &Event) -> Result<u16, NotTaken> {
@@ -60,6 +77,7 @@ impl Poster {
             .post(url.reveal())
             .map_err(|refused| NotTaken::unanswered(refused.to_string()))?
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .headers(trace::headers(&Span::current()))
             .body(body)
             .send()
             .await

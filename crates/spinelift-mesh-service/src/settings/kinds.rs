@@ -138,6 +138,16 @@ pub(super) const SECONDS: Kind<Duration> = Kind {
     },
 };
 
+pub(super) const DELAY: Kind<Duration> = Kind {
+    expected: "a number of seconds from 0 to 86400",
+    parse: |text| {
+        let seconds: f64 = text.parse().ok()?;
+        (0.0..=86_400.0)
+            .contains(&seconds)
+            .then(|| Duration::from_secs_f64(seconds))
+    },
+};
+
 pub(super) const BYTES: Kind<u64> = Kind {
     expected: "a whole number of bytes, 0 or more",
     // SQLite's integers are signed.

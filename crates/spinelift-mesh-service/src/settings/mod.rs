@@ -12,9 +12,9 @@ use crate::cors::CorsOrigins;
 use crate::redacted::Secret;
 use ipnet::IpNet;
 use kinds::{
-    API_KEYS, API_PREFIX, BYTES, COUNT, DIMENSION, FLAG, HOSTS, IP, JOBS, LIFETIME, LOG_FILTER,
-    LOG_FORMAT, LOG_LEVEL, NETWORKS, OPTIONAL_URL, ORIGINS, PATH, PORT, SECONDS, SIGNING_SECRET,
-    SIZE, STORAGE, TEXT, WORKERS,
+    API_KEYS, API_PREFIX, BYTES, COUNT, DELAY, DIMENSION, FLAG, HOSTS, IP, JOBS, LIFETIME,
+    LOG_FILTER, LOG_FORMAT, LOG_LEVEL, NETWORKS, OPTIONAL_URL, ORIGINS, PATH, PORT, SECONDS,
+    SIGNING_SECRET, SIZE, STORAGE, TEXT, WORKERS,
 };
 use source::{Reading, Variables};
 use std::fmt::Write;
@@ -131,6 +131,8 @@ settings! {
         "Most bytes of results that are kept for later jobs with the same image and parameters; 0 keeps none.";
     "MAX_ATTEMPTS" max_attempts: NonZeroUsize = COUNT("3"),
         "How often a job is started if the process dies while it runs.";
+    "DRAIN_DELAY" drain_delay: Duration = DELAY("0"),
+        "Seconds between the signal to shut down and the end of listening, in which /health/ready already says no: as long as a load balancer takes to notice.";
     "DRAIN_TIMEOUT" drain_timeout: Duration = SECONDS("20"),
         "Seconds that running jobs get to end when the service is shut down; the others resume at the next start.";
     "IMAGE_CONNECT_TIMEOUT" image_connect_timeout: Duration = SECONDS("5"),
