@@ -35,7 +35,7 @@ impl Exporter {
     /// None if the environment names no collector.
     pub(super) fn start(settings: &Settings) -> Result<Option<Self>, Problem> {
         let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        if !ENDPOINTS.iter().any(|name| is_set(&name)) {
+        if !ENDPOINTS.iter().any(is_set) {
             return Ok(None);
         }
         // An error means that there is a provider already, which serves as well.
