@@ -7,6 +7,7 @@ mod demo;
 mod failure;
 mod generate;
 mod interrupt;
+mod log;
 mod output;
 mod parameters;
 mod recipe;

@@ -2,15 +2,14 @@
 
 use crate::cli::ServeArgs;
 use crate::failure::{Failure, Problem};
+use crate::log;
 use crate::output::write_stdout;
-use spinelift_mesh_service::settings::LogFormat;
 use spinelift_mesh_service::{Service, Settings, SettingsError, StartError};
 use std::future::Future;
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::runtime::Runtime;
-use tracing_subscriber::EnvFilter;
 
 /// How long threads that do not listen may delay the exit.
 const EXIT: Duration = Duration::from_secs(1);
@@ -19,7 +18,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let mut settings = Settings::from_env().map_err(wrong_settings)?;
     settings.host = args.host.unwrap_or(settings.host);
     settings.port = args.port.unwrap_or(settings.port);
-    start_log(&settings);
+    let log = log::start_with_traces(&settings)?;
     let runtime = runtime()?;
     let served = runtime.block_on(async {
         let stop = stop_signal();
@@ -34,6 +33,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
     });
     // Looking a name up cannot be interrupted, and may take longer than anybody waits for an exit.
     runtime.shutdown_timeout(EXIT);
+    log.finish();
     served
 }
 
@@ -43,19 +43,6 @@ pub(crate) fn wrong_settings(error: SettingsError) -> Problem {
         error.to_string(),
         "Change the settings named above, in the environment or in the file .env.",
     )
-}
-
-/// A log on standard error, for people or as JSON.
-pub(crate) fn start_log(settings: &Settings) {
-    let log = tracing_subscriber::fmt()
-        // The settings have been read, so the filter is a valid one.
-        .with_env_filter(EnvFilter::new(settings.log_filter()))
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
-    match settings.log_format {
-        LogFormat::Json => log.json().init(),
-        LogFormat::Text => log.with_target(false).init(),
-    }
 }
 
 pub(crate) fn runtime() -> Result<Runtime, Problem> {

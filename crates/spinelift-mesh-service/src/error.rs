@@ -20,6 +20,10 @@ pub(crate) struct ApiError {
     retry_after: Option<Duration>,
 }
 
+/// The code of the error that a response tells, in its extensions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ErrorCode(pub(crate) &'static str);
+
 /// When to come back after "not now": long enough for a queue to move or a disk to be tidied.
 const RETRY_AFTER_SECONDS: u64 = 5;
 
@@ -125,6 +129,7 @@ impl IntoResponse for ApiError {
             "error": { "code": self.code, "message": self.message, "details": self.details }
         });
         let mut response = (self.status, Json(body)).into_response();
+        response.extensions_mut().insert(ErrorCode(self.code));
         if let Some(delay) = self.retry_after {
             response
                 .headers_mut()

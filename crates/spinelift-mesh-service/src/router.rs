@@ -16,6 +16,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use std::any::Any;
+use std::sync::Arc;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
@@ -34,7 +35,7 @@ pub(crate) fn router(api: Api, settings: &Settings) -> Router {
         .layer(from_fn(identify_request))
         .layer(from_fn_with_state(clients, identify_client))
         // Around everything that answers, so that every answer is logged as it is sent.
-        .layer(from_fn(log_request))
+        .layer(from_fn_with_state(Arc::clone(&api.metrics), log_request))
         // On every answer. A page, or a result, that has its own keeps it.
         .layer(header(X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(header(REFERRER_POLICY, "no-referrer"))
@@ -62,6 +63,9 @@ pub(crate) fn router(api: Api, settings: &Settings) -> Router {
     let (mesh, _) = api::routes().split_for_parts();
     let routes = Router::new()
         .route("/health", get(api::health::health))
+        .route("/health/live", get(api::health::live))
+        .route("/health/ready", get(api::health::ready))
+        .route("/metrics", get(api::metrics::metrics))
         .merge(api::described(settings));
     let routes = if settings.api_prefix.is_empty() {
         routes.merge(mesh)

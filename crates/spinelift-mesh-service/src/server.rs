@@ -3,6 +3,7 @@
 //! `axum::serve` sets no bounds: a thousand clients that never finish their first line would take
 //! every file descriptor, and with them the service, for ever.
 
+use crate::metrics::{Held, Metrics};
 use crate::settings::Settings;
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -40,10 +41,16 @@ pub(crate) struct Server {
     most: usize,
     idle_timeout: Duration,
     write_timeout: Duration,
+    metrics: Arc<Metrics>,
 }
 
 impl Server {
-    pub(crate) fn new(listener: TcpListener, router: Router, settings: &Settings) -> Self {
+    pub(crate) fn new(
+        listener: TcpListener,
+        router: Router,
+        settings: &Settings,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let most = settings.max_connections.get().min(Semaphore::MAX_PERMITS);
         Self {
             listener,
@@ -52,6 +59,7 @@ impl Server {
             most,
             idle_timeout: settings.idle_timeout,
             write_timeout: settings.write_timeout,
+            metrics,
         }
     }
 
@@ -77,10 +85,11 @@ impl Server {
                 TokioIo::new(self.bounded(stream)),
                 TowerToHyperService::new(router),
             ));
+            let open = Held::new(&self.metrics.http.connections);
             connections.spawn(async move {
                 // A client that breaks off or says nothing is no event.
                 let _ = connection.await;
-                drop(room);
+                drop((room, open));
             });
         }
         drop(self.listener);
@@ -163,7 +172,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let router = Router::new().route("/", get(answer));
-        let server = Server::new(listener, router, &settings);
+        let metrics = Metrics::new(&settings);
+        let server = Server::new(listener, router, &settings, metrics);
         tokio::spawn(server.run(std::future::pending()));
         let mut stream = TcpStream::connect(address).await.expect("it listens");
         let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";

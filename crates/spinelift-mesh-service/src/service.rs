@@ -5,14 +5,17 @@ use crate::api::Api;
 use crate::auth::UrlSigner;
 use crate::callback::{Callbacks, Dispatcher, Retries};
 use crate::engine::sqlite::{Bounds, OpenError, Opened, SqliteEngine};
-use crate::engine::{EngineError, JobEngine, Owner};
+use crate::engine::{EngineError, JobEngine, Observed, Owner};
+use crate::health::{Activity, Readiness};
 use crate::memory::{BudgetTooSmall, MemoryBudget};
+use crate::metrics::Metrics;
 use crate::result_url::ResultUrls;
 use crate::router::router;
 use crate::server::Server;
 use crate::settings::{JobBackend, Settings, StorageBackend};
 use crate::source::{SourceLimits, Sources};
 use crate::storage::{OpenStorageError, Storage, remove_leftovers};
+use crate::trace::Traces;
 use crate::worker::{CpuSlots, Flights, Pace, Runner, Sweeper, Workers};
 use sha2::{Digest, Sha256};
 use spinelift_mesh::Limits;
@@ -79,6 +82,9 @@ pub struct Service {
     dispatching: JoinSet<()>,
     sweeping: JoinSet<()>,
     draining: CancellationToken,
+    measuring: JoinSet<()>,
+    readiness: Arc<Readiness>,
+    drain_delay: Duration,
     drain_timeout: Duration,
 }
 
@@ -91,8 +97,11 @@ impl Service {
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         check_available(&settings)?;
         let memory = memory_budget(&settings)?;
+        let metrics = Metrics::new(&settings);
+        let traces = Arc::new(Traces::default());
         let outbound = Outbound::new(
-            AddressPolicy::new(settings.allowed_private_hosts.clone()),
+            AddressPolicy::new(settings.allowed_private_hosts.clone())
+                .counting(metrics.sources.blocked.clone()),
             &outbound_limits(&settings),
         )?;
         // Listening comes before the engine, which gives up exhausted jobs as it opens: a start
@@ -100,7 +109,13 @@ impl Service {
         let (listener, address) = listen(&settings).await?;
         let start = SystemTime::now();
         let opened = open_engine(&settings).await?;
-        let engine: Arc<dyn JobEngine> = Arc::new(opened.engine);
+        let exhausted = metrics.jobs.failed.of("ATTEMPTS_EXHAUSTED");
+        exhausted.increment(opened.exhausted as u64);
+        let engine: Arc<dyn JobEngine> = Arc::new(Observed::new(
+            opened.engine,
+            Arc::clone(&metrics),
+            Arc::clone(&traces),
+        ));
         let owner = Owner::of(engine.as_ref()).await?;
         let storage = Storage::local(&settings.storage_path, owner)?;
 
@@ -108,6 +123,8 @@ impl Service {
             outbound.clone(),
             settings.webhook_secrets.clone(),
             settings.callback_timeout,
+            metrics.callbacks.clone(),
+            Arc::clone(&traces),
         );
         let result_urls = ResultUrls::new(
             settings.public_url.as_deref(),
@@ -115,8 +132,8 @@ impl Service {
             address,
             url_signer(&settings, engine.as_ref()).await?,
         );
-        let workers = settings.max_concurrent_jobs.get();
-        let pace = Arc::new(Pace::new(workers));
+        let pace = Arc::new(Pace::new(&settings));
+        let activity = Arc::new(Activity::default());
         let runner = Arc::new(Runner {
             engine: Arc::clone(&engine),
             sources: Sources::new(outbound.clone(), source_limits(&settings), memory.clone()),
@@ -124,7 +141,7 @@ impl Service {
             storage: storage.clone(),
             callbacks: callbacks.clone(),
             cpu: CpuSlots::per_core(),
-            slots: Semaphore::new(workers),
+            slots: Semaphore::new(settings.max_concurrent_jobs.get()),
             flights: Flights::default(),
             caches: settings.result_cache_size > 0,
             limits: Limits {
@@ -135,8 +152,17 @@ impl Service {
             },
             timeout: settings.job_timeout,
             pace: Arc::clone(&pace),
+            metrics: Arc::clone(&metrics),
+            activity: Arc::clone(&activity),
+            traces,
         });
         let draining = CancellationToken::new();
+        let readiness = Arc::new(Readiness::new(
+            Arc::clone(&engine),
+            storage.clone(),
+            activity,
+            &settings,
+        ));
         let api = Api {
             engine: Arc::clone(&engine),
             storage: storage.clone(),
@@ -149,8 +175,11 @@ impl Service {
             max_image_bytes: settings.max_image_bytes.get(),
             max_batch_size: settings.max_batch_size.get(),
             request_timeout: settings.request_timeout,
+            metrics: Arc::clone(&metrics),
+            readiness: Arc::clone(&readiness),
         };
-        let server = Server::new(listener, router(api, &settings), &settings);
+        let router = router(api, &settings);
+        let server = Server::new(listener, router, &settings, Arc::clone(&metrics));
         let dispatcher = Dispatcher {
             engine: Arc::clone(&engine),
             callbacks,
@@ -183,8 +212,11 @@ impl Service {
             workers: Workers::start(settings.max_concurrent_downloads.get(), &runner, &engine),
             dispatching: spawn(dispatcher.run()),
             sweeping: spawn(sweeper.run()),
+            measuring: spawn(metrics.keep_small()),
             engine,
             draining,
+            readiness,
+            drain_delay: settings.drain_delay,
             drain_timeout: settings.drain_timeout,
         })
     }
@@ -195,7 +227,8 @@ impl Service {
         self.address
     }
 
-    /// Answers requests until `shutdown` completes. Then it accepts no more connections, gives
+    /// Answers requests until `shutdown` completes, and as long as `DRAIN_DELAY` says while it is
+    /// not ready any more. Then it accepts no more connections, gives
     /// requests, running jobs and callbacks until `DRAIN_TIMEOUT` to end, and leaves the rest of
     /// the jobs to the next start.
     ///
@@ -212,12 +245,23 @@ impl Service {
             mut dispatching,
             sweeping,
             draining,
+            measuring: _measuring,
+            readiness,
+            drain_delay,
             drain_timeout,
             ..
         } = self;
         let (stopping, stopped) = oneshot::channel();
         let mut server = tokio::spawn(server.run(async move {
             shutdown.await;
+            readiness.drain();
+            if !drain_delay.is_zero() {
+                tracing::info!(
+                    seconds = drain_delay.as_secs_f64(),
+                    "not ready, to be shut down"
+                );
+                tokio::time::sleep(drain_delay).await;
+            }
             // The receiver waits below.
             let _ = stopping.send(());
         }));

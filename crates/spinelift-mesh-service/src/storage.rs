@@ -191,7 +191,8 @@ impl Storage {
 
     /// Whether objects can be written, read and removed at the moment.
     pub(crate) async fn check(&self) -> Result<(), StorageError> {
-        let key = Key::from("check");
+        // Several services may use one storage.
+        let key = Key::from(format!("check-{}", self.owner));
         self.put(&key, Bytes::from_static(b"ok")).await?;
         self.get(&key).await?;
         self.store.delete(&key).await.map_err(StorageError)

@@ -10,8 +10,9 @@ use crate::cli::DemoArgs;
 use crate::console::{count, duration};
 use crate::failure::{Failure, Problem};
 use crate::generate::read_image;
+use crate::log;
 use crate::output::{write_file, write_stdout};
-use crate::serve::{base_url, not_started, runtime, start_log, stop_signal, wrong_settings};
+use crate::serve::{base_url, not_started, runtime, stop_signal, wrong_settings};
 use anstyle::{AnsiColor, Style};
 use axum::body::Bytes;
 use neighbour::Neighbour;
@@ -34,7 +35,7 @@ const FAINT: Style = Style::new().dimmed();
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(args: DemoArgs) -> Result<(), Failure> {
-    start_log(&log_settings()?);
+    log::start(&log_settings()?);
     let image = match &args.image {
         Some(path) => Image {
             name: "sprite".into(),

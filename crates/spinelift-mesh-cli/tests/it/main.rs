@@ -10,3 +10,4 @@ mod interrupt;
 mod serve;
 mod server;
 mod sprites;
+mod traces;

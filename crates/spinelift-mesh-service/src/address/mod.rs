@@ -9,6 +9,7 @@ pub use outbound::OutboundError;
 pub(crate) use outbound::{Outbound, OutboundLimits, Unreachable};
 pub(crate) use resolver::ResolveError;
 
+use crate::metrics::Blocked;
 use std::fmt;
 use std::net::IpAddr;
 use url::{Host, Url};
@@ -98,6 +99,7 @@ pub(crate) enum Trust {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AddressPolicy {
     allowed: Vec<AllowedHost>,
+    blocked: Blocked,
     /// An address of this machine that passes for public, so that tests can have a public host
     /// without leaving the machine. What is shipped knows no such exception.
     #[cfg(test)]
@@ -108,14 +110,25 @@ impl AddressPolicy {
     pub(crate) fn new(allowed: Vec<AllowedHost>) -> Self {
         Self {
             allowed,
+            blocked: Blocked::default(),
             #[cfg(test)]
             public_in_tests: None,
         }
     }
 
+    /// The same, with what is refused counted.
+    pub(crate) fn counting(self, blocked: Blocked) -> Self {
+        Self { blocked, ..self }
+    }
+
     /// Judges a URL by itself, before any name is resolved: addresses in it and `localhost`.
     /// A name may still resolve to an address that is refused at the [`Trust`] returned.
     pub(crate) fn check(&self, url: &Url) -> Result<Trust, Refused> {
+        self.judge(url)
+            .inspect_err(|refused| self.blocked.count(refused))
+    }
+
+    fn judge(&self, url: &Url) -> Result<Trust, Refused> {
         let trust = self.trust(url);
         match url.host() {
             Some(Host::Ipv4(address)) => {

@@ -208,7 +208,8 @@ impl CheckedResolver {
         let addresses = self.names.resolve(name).await?;
         // One address that is refused condemns the name: it is no accident that it is there.
         for address in &addresses {
-            self.policy.check_address(self.trust, name, *address)?;
+            let judged = self.policy.check_address(self.trust, name, *address);
+            judged.inspect_err(|refused| self.policy.blocked.count(refused))?;
         }
         // Port 0 stands for the one in the URL.
         let addresses = addresses

@@ -11,6 +11,7 @@ mod form;
 pub(crate) mod generate;
 pub(crate) mod health;
 mod list;
+pub(crate) mod metrics;
 mod openapi;
 mod presets;
 mod result;
@@ -28,7 +29,9 @@ pub(crate) use routes::{described, routes};
 use crate::address::Outbound;
 use crate::engine::JobEngine;
 use crate::error::ApiError;
+use crate::health::Readiness;
 use crate::job::{Batch, Job, JobId};
+use crate::metrics::Metrics;
 use crate::result_url::ResultUrls;
 use crate::storage::Storage;
 use crate::worker::{Flights, Pace};
@@ -54,6 +57,8 @@ pub(crate) struct Api {
     pub(crate) max_image_bytes: usize,
     pub(crate) max_batch_size: usize,
     pub(crate) request_timeout: Duration,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) readiness: Arc<Readiness>,
 }
 
 /// What an id in a path names.

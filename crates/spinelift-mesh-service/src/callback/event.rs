@@ -66,6 +66,11 @@ impl Event {
         }
     }
 
+    /// The job or batch that it tells of.
+    pub(super) fn job_id(&self) -> &str {
+        &self.job_id
+    }
+
     /// How far the job has come, in percent.
     pub(super) fn percent(&self) -> u8 {
         self.progress

@@ -21,7 +21,9 @@ pub use signature::WebhookSecrets;
 
 use crate::address::Outbound;
 use crate::job::{Job, JobId};
+use crate::metrics::CallbackMetrics;
 use crate::redacted::RedactedUrl;
+use crate::trace::Traces;
 use batch::BatchLines;
 use event::Event;
 use lanes::Lanes;
@@ -50,12 +52,20 @@ struct Lines {
 
 impl Callbacks {
     /// With the settings `WEBHOOK_SECRETS` and `CALLBACK_TIMEOUT`.
-    pub(crate) fn new(outbound: Outbound, secrets: WebhookSecrets, timeout: Duration) -> Self {
+    pub(crate) fn new(
+        outbound: Outbound,
+        secrets: WebhookSecrets,
+        timeout: Duration,
+        metrics: CallbackMetrics,
+        traces: Arc<Traces>,
+    ) -> Self {
         Self {
             poster: Poster {
                 outbound,
                 secrets,
                 timeout,
+                metrics,
+                traces,
             },
             lanes: Arc::new(Lanes::new()),
             lines: Arc::default(),

@@ -4,12 +4,16 @@ use super::event::Event;
 use super::signature::WebhookSecrets;
 use crate::address::Outbound;
 use crate::engine::DeliveryId;
+use crate::metrics::CallbackMetrics;
 use crate::redacted::RedactedUrl;
+use crate::trace::{self, Traces};
 use chrono::Utc;
 use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument, Span};
 
 /// Most bytes of an answer that are read, so that its connection can be used again.
 const ANSWER: usize = 64 * 1024;
@@ -21,6 +25,8 @@ pub(super) struct Poster {
     pub(super) secrets: WebhookSecrets,
     /// Time for one attempt, from connecting to the end of the answer.
     pub(super) timeout: Duration,
+    pub(super) metrics: CallbackMetrics,
+    pub(super) traces: Arc<Traces>,
 }
 
 /// Why an event was not taken.
@@ -47,6 +53,21 @@ impl NotTaken {
 impl Poster {
     /// Posts an event under an id; the HTTP status with which it was taken.
     pub(super) async fn post(
+        &self,
+        url: &RedactedUrl,
+        id: &DeliveryId,
+        event: &Event,
+    ) -> Result<u16, NotTaken> {
+        let began = Instant::now();
+        let span = tracing::trace_span!(parent: None, "callback", job_id = event.job_id());
+        self.traces.resume(event.job_id(), &span);
+        let taken = self.try_post(url, id, event).instrument(span).await;
+        let counted = taken.as_ref().map(|_| ()).map_err(|error| error.status);
+        self.metrics.attempted(counted, began.elapsed());
+        taken
+    }
+
+    async fn try_post(
         &self,
         url: &RedactedUrl,
         id: &DeliveryId,
@@ -81,6 +102,7 @@ impl Poster {
             .post(url.reveal())
             .map_err(|refused| NotTaken::unanswered(refused.to_string()))?
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .headers(trace::headers(&Span::current()))
             .header("webhook-id", id.as_str())
             .header("webhook-timestamp", timestamp);
         if let Some(signature) = self.secrets.sign(id, timestamp, &body) {

@@ -2,12 +2,14 @@
 
 mod lanes;
 mod live;
+mod observed;
 mod outbox;
 mod results;
 pub mod sqlite;
 
 pub use lanes::Lane;
 pub use live::Watch;
+pub(crate) use observed::Observed;
 pub use outbox::{
     Attempt, Delivery, DeliveryId, DeliveryRecord, DeliveryState, Next, Outbox, Replayed,
 };

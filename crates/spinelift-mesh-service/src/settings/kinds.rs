@@ -150,6 +150,16 @@ pub(super) const SECONDS: Kind<Duration> = Kind {
     },
 };
 
+pub(super) const DELAY: Kind<Duration> = Kind {
+    expected: "a number of seconds from 0 to 86400",
+    parse: |text| {
+        let seconds: f64 = text.parse().ok()?;
+        (0.0..=86_400.0)
+            .contains(&seconds)
+            .then(|| Duration::from_secs_f64(seconds))
+    },
+};
+
 pub(super) const PATH: Kind<PathBuf> = Kind {
     expected: "a path",
     parse: |text| Some(PathBuf::from(text)),

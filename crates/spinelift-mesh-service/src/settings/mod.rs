@@ -13,7 +13,7 @@ use crate::cors::CorsOrigins;
 use crate::redacted::Secret;
 use ipnet::IpNet;
 use kinds::{
-    API_KEYS, API_PREFIX, BATCH, BYTES, COUNT, DIMENSION, FLAG, HOSTS, IP, JOBS, LIFETIME,
+    API_KEYS, API_PREFIX, BATCH, BYTES, COUNT, DELAY, DIMENSION, FLAG, HOSTS, IP, JOBS, LIFETIME,
     LOG_FILTER, LOG_FORMAT, LOG_LEVEL, NETWORKS, OPTIONAL_URL, ORIGINS, PATH, PORT, SECONDS,
     SERVERS, SIGNING_SECRET, SIZE, STORAGE, TEXT, WEBHOOK_SECRETS, WORKERS,
 };
@@ -140,6 +140,8 @@ settings! {
         "Most bytes of results that are kept for later jobs with the same image and parameters; 0 keeps none.";
     "MAX_ATTEMPTS" max_attempts: NonZeroUsize = COUNT("3"),
         "How often a job is started if the process dies while it runs.";
+    "DRAIN_DELAY" drain_delay: Duration = DELAY("0"),
+        "Seconds between the signal to shut down and the end of listening, in which /health/ready already says no: as long as a load balancer takes to notice.";
     "DRAIN_TIMEOUT" drain_timeout: Duration = SECONDS("20"),
         "Seconds that running jobs get to end when the service is shut down; the others resume at the next start.";
     "DNS_SERVERS" dns_servers: Vec<SocketAddr> = SERVERS(""),

@@ -4,6 +4,7 @@ use super::cpu::StopFlag;
 use crate::callback::{CallbackLine, Callbacks};
 use crate::engine::{Claim, JobEngine};
 use crate::job::Progress;
+use crate::metrics::Steps;
 use parking_lot::Mutex;
 use spinelift_mesh::{Observer, Step};
 use std::ops::ControlFlow;
@@ -49,11 +50,13 @@ impl Reporter {
 pub(super) struct Watch {
     pub(super) reporter: Arc<Reporter>,
     pub(super) stop: StopFlag,
+    pub(super) steps: Steps,
 }
 
 impl Observer for Watch {
     fn step(&mut self, step: Step) -> ControlFlow<()> {
         self.poll()?;
+        self.steps.begin(step);
         self.reporter.step(step);
         ControlFlow::Continue(())
     }

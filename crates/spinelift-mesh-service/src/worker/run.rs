@@ -8,10 +8,13 @@ use crate::callback::{BatchLine, Callbacks};
 use crate::engine::{
     Claim, Fenced, JobEngine, Lane, Outcome, ResultKey, ResultObject, StoredResult,
 };
+use crate::health::Activity;
 use crate::job::{Job, JobError, Source};
 use crate::memory::{MemoryBudget, TooLarge};
+use crate::metrics::{Held, Metrics};
 use crate::source::{Image, Sources};
 use crate::storage::{Storage, StorageError};
+use crate::trace::Traces;
 use axum::body::Bytes;
 use serde_json::json;
 use spinelift_mesh::image::ImageHeader;
@@ -19,7 +22,7 @@ use spinelift_mesh::{Limits, Step, memory};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
-use tracing::Instrument;
+use tracing::{Instrument, Span, trace_span};
 
 /// Pause between tries at storing a result, or at recording the end of a job: as long as the
 /// store is unavailable the job has not ended.
@@ -39,6 +42,9 @@ pub(crate) struct Runner {
     pub(crate) limits: Limits,
     pub(crate) timeout: Duration,
     pub(crate) pace: Arc<Pace>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) activity: Arc<Activity>,
+    pub(crate) traces: Arc<Traces>,
     /// Whether results of other jobs may be used.
     pub(crate) caches: bool,
 }
@@ -60,6 +66,10 @@ impl Runner {
             attempt = job.attempts,
             request_id = job.request_id,
         );
+        self.traces.resume(job.id.as_str(), &span);
+        self.traces.note(job.id.as_str(), &span);
+        let _running = Held::new(&self.metrics.jobs.running);
+        self.activity.note();
         let abandoned = async {
             // An error means that the workers are gone: the same thing.
             let _ = abandon.wait_for(|abandoned| *abandoned).await;
@@ -72,6 +82,7 @@ impl Runner {
             }
             () = abandoned => self.give_back(claim).await,
         }
+        self.activity.note();
     }
 
     /// Ends a job whose run panicked outside of the mesh library.
@@ -110,14 +121,18 @@ impl Runner {
     ) -> Result<Made, JobError> {
         // To the client the download is part of the first step, so that begins here.
         reporter.step(Step::LoadImage);
-        let image = self.image(&claim.job).await?;
+        let image = self.load(&claim.job).await?;
         drop(lane);
         let key = ResultKey::new(&image.digest, &claim.job.request.parameters);
-        let flight = self.flights.enter(&key).await;
+        let stages = &self.metrics.stages;
+        let flight = stages.time("wait_same", self.flights.enter(&key)).await;
         let cached = match reuse {
             true => self.cached(&key).await,
             false => None,
         };
+        if reuse {
+            self.metrics.cache.looked_up(cached.is_some());
+        }
         let result = match cached {
             Some(object) => StoredResult::Cached(object),
             None => self.compute_and_store(claim, image, key, reporter).await?,
@@ -126,6 +141,19 @@ impl Runner {
             result,
             _flight: flight,
         })
+    }
+
+    async fn load(&self, job: &Job) -> Result<Image, JobError> {
+        let _loading = Held::new(&self.metrics.sources.downloads);
+        let began = Instant::now();
+        let image = self.metrics.stages.time("download", self.image(job));
+        let image = image.instrument(trace_span!("download")).await;
+        self.pace.loaded(began.elapsed());
+        match &image {
+            Ok(image) => self.metrics.sources.bytes.record(image.bytes.len() as f64),
+            Err(error) => self.metrics.sources.failed(error),
+        }
+        image
     }
 
     async fn image(&self, job: &Job) -> Result<Image, JobError> {
@@ -138,7 +166,8 @@ impl Runner {
     async fn upload(&self, job: &Job, digest: &str) -> Result<Image, JobError> {
         let gone = |error: StorageError| {
             tracing::error!(%error, "an uploaded image cannot be read");
-            JobError::new("IMAGE_LOAD_FAILED", "The uploaded image is gone", json!({}))
+            let details = json!({ "reason": "upload_gone" });
+            JobError::new("IMAGE_LOAD_FAILED", "The uploaded image is gone", details)
         };
         let size = self
             .storage
@@ -186,11 +215,13 @@ impl Runner {
         reporter: &Arc<Reporter>,
     ) -> Result<StoredResult, JobError> {
         // The semaphore is never closed.
-        let _slot = self.slots.acquire().await.ok();
+        let stages = &self.metrics.stages;
+        let _slot = stages.time("wait_slot", self.slots.acquire()).await.ok();
         let result = self.compute(claim, image, reporter).await?;
         let object = self.storage.name_result(&key);
         let bytes = result.len() as u64;
-        self.store(&object, result).await;
+        let store = stages.time("store", self.store(&object, result));
+        store.instrument(trace_span!("store")).await;
         Ok(StoredResult::New { key, object, bytes })
     }
 
@@ -209,14 +240,28 @@ impl Runner {
         };
         let memory = self.memory.computing(memory).await.map_err(too_large)?;
         let reporter = Arc::clone(reporter);
+        let (stages, queued) = (self.metrics.stages.clone(), Instant::now());
+        let job = Span::current();
         let computed = self.cpu.run(move |stop| {
             let _memory = memory;
-            let mut watch = Watch { reporter, stop };
-            spinelift_mesh::generate(&image.bytes, &parameters, &limits, &mut watch)
-                .map(|mesh| Bytes::from(mesh.to_json()))
+            stages.record("wait_core", queued);
+            let _in_span = trace_span!(parent: &job, "compute").entered();
+            let steps = stages.steps();
+            let mut watch = Watch {
+                reporter,
+                stop,
+                steps,
+            };
+            let began = Instant::now();
+            let result = spinelift_mesh::generate(&image.bytes, &parameters, &limits, &mut watch)
+                .map(|mesh| Bytes::from(mesh.to_json()));
+            (result, began.elapsed())
         });
         match computed.await {
-            Ok(result) => result.map_err(JobError::from),
+            Ok((result, took)) => {
+                self.pace.computed(took);
+                result.map_err(JobError::from)
+            }
             Err(panic) => {
                 tracing::error!(panic = panic.0, "the mesh library panicked");
                 Err(JobError::internal())
@@ -248,7 +293,8 @@ impl Runner {
             },
         };
         let batch = self.callbacks.open_batch(&claim.job);
-        let fenced = self.record(claim, outcome).await;
+        let record = self.record(claim, outcome);
+        let fenced = self.metrics.stages.time("record", record).await;
         if let (Fenced::Recorded, Some(line)) = (fenced, batch) {
             self.tell_batch(&line).await;
         }
@@ -256,11 +302,12 @@ impl Runner {
         match (fenced, &made) {
             (Fenced::Recorded, Ok(made)) => {
                 let cached = matches!(made.result, StoredResult::Cached(_));
-                self.pace.record(took);
+                let outcome = if cached { "cached" } else { "completed" };
+                self.metrics.jobs.duration.of(outcome).record(took);
                 tracing::info!(milliseconds, cached, "job completed");
             }
             (Fenced::Recorded, Err(error)) => {
-                self.pace.record(took);
+                self.metrics.jobs.duration.of("failed").record(took);
                 tracing::info!(milliseconds, code = %error.code, reason = error.message, "job failed");
             }
             (Fenced::Superseded, made) => {

@@ -16,7 +16,7 @@ pub(crate) struct TestService {
     pub(crate) base: String,
     client: Client,
     directory: Arc<TempDir>,
-    shutdown: oneshot::Sender<()>,
+    shutdown: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
 }
 
@@ -74,16 +74,22 @@ impl TestService {
             base,
             client: Client::builder().no_proxy().build().unwrap(),
             directory,
-            shutdown,
+            shutdown: Some(shutdown),
             serving,
         }
     }
 
     /// Shuts the service down, and waits until it is.
     pub(crate) async fn stop(self) -> Arc<TempDir> {
-        self.shutdown.send(()).unwrap();
-        self.serving.await.unwrap();
-        self.directory
+        let service = self.begin_to_stop();
+        service.serving.await.unwrap();
+        service.directory
+    }
+
+    /// Tells the service to shut down.
+    pub(crate) fn begin_to_stop(mut self) -> Self {
+        self.shutdown.take().unwrap().send(()).unwrap();
+        self
     }
 
     pub(crate) fn directory(&self) -> &Path {
