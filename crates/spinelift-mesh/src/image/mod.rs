@@ -121,7 +121,7 @@ impl ImageHeader {
         let format = ImageFormat::detect(bytes)?;
         let (width, height) = match format {
             ImageFormat::Png => png::dimensions(bytes),
-            ImageFormat::WebP => webp::dimensions(bytes, limits),
+            ImageFormat::WebP => webp::dimensions(bytes),
             ImageFormat::Jpeg => jpeg::dimensions(bytes),
         }?;
         let limit = limits.max_image_dimension;
@@ -144,7 +144,7 @@ impl ImageHeader {
         } else {
             let decoder_memory = match format {
                 ImageFormat::Png => png::memory(bytes, width, height),
-                ImageFormat::WebP => webp::memory(bytes, limits, pixels),
+                ImageFormat::WebP => webp::memory(bytes)?,
                 ImageFormat::Jpeg => jpeg::memory(bytes, width),
             };
             Ok(ImageHeader {
