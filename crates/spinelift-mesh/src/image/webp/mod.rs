@@ -42,6 +42,7 @@ pub(super) fn decode_alpha(
     limits: &Limits,
     sink: &mut dyn AlphaSink,
 ) -> Result<(), Interrupted<ImageLoadError>> {
+    sink.poll()?;
     let picture = Picture::read(bytes)?;
     let frame = picture.frame;
     let mut canvas = Canvas::new(header.width, frame, sink);

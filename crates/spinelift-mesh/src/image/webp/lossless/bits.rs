@@ -78,9 +78,9 @@ mod tests {
         let mut bits = Bits::new(&bytes);
         let mut count = 0;
         let mut at = |width: u32| {
-            let expected = (count..count + width)
-                .rev()
-                .fold(0, |value, bit| value << 1 | u32::from(bytes[bit as usize / 8] >> (bit % 8) & 1));
+            let expected = (count..count + width).rev().fold(0, |value, bit| {
+                value << 1 | u32::from(bytes[bit as usize / 8] >> (bit % 8) & 1)
+            });
             count += width;
             expected
         };

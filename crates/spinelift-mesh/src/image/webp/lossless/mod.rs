@@ -14,7 +14,7 @@ use prefix::{Budget, PrefixCode};
 use transform::{Blocks, Palette, Transform};
 
 /// Pixels between two questions.
-const PIXELS_PER_POLL: usize = 1 << 16;
+const PIXELS_PER_POLL: usize = 1 << 10;
 
 /// Groups of codes between two questions.
 const GROUPS_PER_POLL: usize = 1 << 8;
@@ -54,10 +54,11 @@ pub(super) fn pixel_memory(width: u32, height: u32) -> u64 {
     4 * u64::from(width) * u64::from(height)
 }
 
-/// What codes may allocate. A stream can declare 65,536 groups of codes of up to 150 KB each in
-/// ten bytes a group; encoders write a few thousand small ones at most.
+/// What codes may allocate. A stream can declare 65,536 groups of codes whose tables take thousands
+/// of times the bytes that declare them. Encoders write a few thousand small ones at most: measured
+/// 0.7 MB for pictures of 512² made to need many, 0.4 MB for ordinary ones of 4096².
 pub(super) fn code_memory(width: u32, height: u32) -> u64 {
-    (2 << 20) + u64::from(width) * u64::from(height)
+    (8 << 20) + u64::from(width) * u64::from(height) / 2
 }
 
 /// An upper bound of all that decoding allocates: the pixels; the codes; three images of a value
@@ -126,11 +127,7 @@ struct Group {
 impl Decoder<'_> {
     /// Reads the transforms, in the order in which they were applied, and how wide the coded
     /// image is after them.
-    fn transforms(
-        &mut self,
-        width: usize,
-        height: usize,
-    ) -> Result<(Vec<Transform>, usize), Flaw> {
+    fn transforms(&mut self, width: usize, height: usize) -> Result<(Vec<Transform>, usize), Flaw> {
         let mut transforms = Vec::new();
         let mut seen = [false; 4];
         let mut coded_width = width;
@@ -190,12 +187,13 @@ impl Decoder<'_> {
         let groups = self.groups(last.unwrap_or(0) + 1, cache_bits)?;
         let mut pixels = Pixels::new(width, height, cache_bits);
         let mut next_poll = 0;
-        while pixels.at < pixels.values.len() {
-            if pixels.at >= next_poll {
+        while pixels.values.len() < pixels.count {
+            let at = pixels.values.len();
+            if at >= next_poll {
                 self.rows.poll()?;
-                next_poll = pixels.at + PIXELS_PER_POLL;
+                next_poll = at + PIXELS_PER_POLL;
             }
-            let (x, y) = (pixels.at % width, pixels.at / width);
+            let (x, y) = (at % width, at / width);
             let (group, end) = match &chosen {
                 Some(blocks) => {
                     let column = x >> blocks.bits;
@@ -242,19 +240,21 @@ const LENGTHS: usize = 24;
 
 /// An image as it is decoded.
 struct Pixels {
+    /// Those there are yet. The memory is taken at once, but touched only as they come, so that
+    /// no more time passes between two questions than a few pixels need.
     values: Vec<u32>,
     width: usize,
-    /// How many there are yet.
-    at: usize,
+    count: usize,
     cache: Option<Cache>,
 }
 
 impl Pixels {
     fn new(width: usize, height: usize, cache_bits: Option<u32>) -> Self {
+        let count = width * height;
         Pixels {
-            values: vec![0; width * height],
+            values: Vec::with_capacity(count),
             width,
-            at: 0,
+            count,
             cache: cache_bits.map(Cache::new),
         }
     }
@@ -263,12 +263,11 @@ impl Pixels {
     fn fill(&mut self, group: &Group, end: usize, bits: &mut Bits<'_>) -> Result<(), Flaw> {
         if let (Some(others), Some(green @ 0..256)) = (group.fixed, group.green.only()) {
             let pixel = others | green << 8;
-            self.values[self.at..end].fill(pixel);
-            self.at = end;
-            self.remember(end - 1);
+            self.values.resize(end, pixel);
+            self.remember(pixel);
             return Ok(());
         }
-        while self.at < end {
+        while self.values.len() < end {
             let symbol = group.green.symbol(bits)?;
             if symbol < 256 {
                 let others = match group.fixed {
@@ -279,9 +278,9 @@ impl Pixels {
                         group.alpha.symbol(bits)? << 24 | red << 16 | blue
                     }
                 };
-                self.values[self.at] = others | symbol << 8;
-                self.at += 1;
-                self.remember(self.at - 1);
+                let pixel = others | symbol << 8;
+                self.values.push(pixel);
+                self.remember(pixel);
             } else if symbol < 256 + LENGTHS as u32 {
                 let length = number(symbol - 256, bits)?;
                 let distance = number(group.distance.symbol(bits)?, bits)?;
@@ -290,37 +289,38 @@ impl Pixels {
                 let cache = self.cache.as_ref();
                 let color = cache.and_then(|cache| cache.color(symbol - 256 - LENGTHS as u32));
                 let color = color.ok_or(Flaw::Corrupt("a colour is beyond the cache"))?;
-                self.values[self.at] = color;
-                self.at += 1;
+                self.values.push(color);
             }
         }
         Ok(())
     }
 
-    fn remember(&mut self, index: usize) {
+    fn remember(&mut self, color: u32) {
         if let Some(cache) = &mut self.cache {
-            cache.insert(self.values[index]);
+            cache.insert(color);
         }
     }
 
     fn repeat(&mut self, distance: usize, length: usize) -> Result<(), Flaw> {
-        let (start, end) = (self.at, self.at + length);
-        if distance > start || end > self.values.len() {
+        let start = self.values.len();
+        if distance > start || length > self.count - start {
             return Err(Flaw::Corrupt("a repetition reaches beyond the image"));
         }
-        if distance == 1 {
+        if distance >= length {
+            let from = start - distance;
+            self.values.extend_from_within(from..from + length);
+        } else if distance == 1 {
             let pixel = self.values[start - 1];
-            self.values[start..end].fill(pixel);
-        } else if distance >= length {
-            self.values.copy_within(start - distance..end - distance, start);
+            self.values.resize(start + length, pixel);
         } else {
-            for index in start..end {
-                self.values[index] = self.values[index - distance];
+            for index in start..start + length {
+                self.values.push(self.values[index - distance]);
             }
         }
-        self.at = end;
-        if self.cache.is_some() {
-            (start..end).for_each(|index| self.remember(index));
+        if let Some(cache) = &mut self.cache {
+            self.values[start..]
+                .iter()
+                .for_each(|&color| cache.insert(color));
         }
         Ok(())
     }

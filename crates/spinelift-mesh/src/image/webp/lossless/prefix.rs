@@ -70,7 +70,11 @@ impl PrefixCode {
         let longest = counts.iter().rposition(|&count| count != 0).unwrap_or(0) as u32;
         let root_bits = longest.min(ROOT_BITS);
         let links = links(lengths, &counts, root_bits);
-        let size = (1 << root_bits) + links.iter().map(|bits| (1usize << bits) & !1).sum::<usize>();
+        let size = (1 << root_bits)
+            + links
+                .iter()
+                .map(|bits| (1usize << bits) & !1)
+                .sum::<usize>();
         let mut table = table(size, 0, budget)?;
         let mut end = 1 << root_bits;
         for (slot, bits) in links.into_iter().enumerate().filter(|&(_, bits)| bits > 0) {
@@ -83,7 +87,12 @@ impl PrefixCode {
             let (start, size, code, length) = match table[root as usize] {
                 link if length > root_bits => {
                     let bits = link >> 16 & 0xff;
-                    (link & 0xffff, 1 << bits, code >> root_bits, length - root_bits)
+                    (
+                        link & 0xffff,
+                        1 << bits,
+                        code >> root_bits,
+                        length - root_bits,
+                    )
                 }
                 _ => (0, 1 << root_bits, code, length),
             };
@@ -120,11 +129,7 @@ fn table(size: usize, value: u32, budget: &mut Budget) -> Result<Box<[u32]>, Fla
 }
 
 /// For each entry of the first table how many bits the table behind it takes; 0 for none.
-fn links(
-    lengths: &[u8],
-    counts: &[u32; MAX_LENGTH + 1],
-    root_bits: u32,
-) -> [u8; 1 << ROOT_BITS] {
+fn links(lengths: &[u8], counts: &[u32; MAX_LENGTH + 1], root_bits: u32) -> [u8; 1 << ROOT_BITS] {
     let mut links = [0; 1 << ROOT_BITS];
     for_each_code(lengths, counts, |_, length, code| {
         if length > root_bits {
@@ -145,7 +150,11 @@ fn for_each_code(
     for length in 1..=MAX_LENGTH {
         next[length + 1] = (next[length] + counts[length]) << 1;
     }
-    for (symbol, &length) in lengths.iter().enumerate().filter(|(_, length)| **length != 0) {
+    for (symbol, &length) in lengths
+        .iter()
+        .enumerate()
+        .filter(|(_, length)| **length != 0)
+    {
         let code = &mut next[usize::from(length)];
         let length = u32::from(length);
         found(symbol, length, code.reverse_bits() >> (32 - length));
@@ -200,7 +209,10 @@ fn read_lengths(bits: &mut Bits<'_>, lengths: &mut [u8]) -> Result<(), Flaw> {
             18 => (0, 11 + bits.read(7)? as usize),
             length => (length as u8, 1),
         };
-        lengths.get_mut(at..at + repeated).ok_or(BEYOND)?.fill(length);
+        lengths
+            .get_mut(at..at + repeated)
+            .ok_or(BEYOND)?
+            .fill(length);
         at += repeated;
         if length != 0 {
             previous = length;

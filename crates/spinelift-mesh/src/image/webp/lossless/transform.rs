@@ -75,7 +75,7 @@ impl Transform {
 
 /// Colours by number; small numbers share a pixel.
 pub(super) struct Palette {
-    colors: [u32; 256],
+    colors: Box<[u32; 256]>,
     /// Numbers in a pixel, as a power of two.
     bits: u32,
     width: usize,
@@ -85,7 +85,7 @@ pub(super) struct Palette {
 impl Palette {
     /// `colors` are differences, each from the one before.
     pub(super) fn new(differences: &[u32], width: usize) -> Self {
-        let mut colors = [0; 256];
+        let mut colors = Box::new([0; 256]);
         let mut sum = 0;
         for (color, &difference) in colors.iter_mut().zip(differences) {
             sum = add(sum, difference);
@@ -114,8 +114,8 @@ impl Palette {
         let bits_each = 8 >> self.bits;
         let mask = (1 << bits_each) - 1;
         self.unpacked.clear();
-        for packed in row.chunks(1) {
-            let mut numbers = packed[0] >> 8 & 0xff;
+        for packed in row.iter() {
+            let mut numbers = packed >> 8 & 0xff;
             for _ in 0..1 << self.bits {
                 self.unpacked.push(self.colors[(numbers & mask) as usize]);
                 numbers >>= bits_each;
