@@ -20,7 +20,8 @@ use std::io;
 pub enum ImageFormat {
     /// PNG and APNG (of an animation, the default image).
     Png,
-    /// WebP, lossy and lossless (of an animation, the first frame).
+    /// WebP, lossy and lossless (of an animation, the first frame). Colours that say nothing of
+    /// alpha are not decoded: damage to them is not noticed.
     WebP,
     /// JPEG, which has no alpha: every pixel is opaque.
     Jpeg,

@@ -255,3 +255,47 @@ fn the_limit_of_memory_holds_for_codes_too() {
         assert_eq!(result, Err(Interrupted::Failed(error)));
     }
 }
+
+#[test]
+fn damaged_bytes_give_an_error_or_a_whole_plane() {
+    let limits = Limits {
+        max_image_pixels: 1 << 20,
+        ..Limits::default()
+    };
+    let mut state = 3u64;
+    let mut random = |range: usize| {
+        state = state
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (state >> 33) as usize % range
+    };
+    let (mut whole, mut refused) = (0, 0);
+    for path in committed("webp") {
+        let bytes = fs::read(&path).unwrap();
+        for _ in 0..200 {
+            let mut damaged = bytes.clone();
+            for _ in 0..1 + random(3) {
+                // Most of what can go wrong stands at the beginning.
+                let range = if random(2) == 0 { 96 } else { bytes.len() };
+                damaged[random(range.min(bytes.len()))] ^= 1 << random(8);
+            }
+            let Ok(header) = ImageHeader::read(&damaged, &limits) else {
+                refused += 1;
+                continue;
+            };
+            let mut plane = Vec::new();
+            match decode_alpha(&damaged, &header, &limits, &mut plane) {
+                Ok(()) => {
+                    let pixels = header.width as usize * header.height as usize;
+                    assert_eq!(plane.len(), pixels, "{path:?}");
+                    whole += 1;
+                }
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    assert!(
+        whole > 500 && refused > 500,
+        "{whole} whole, {refused} refused"
+    );
+}

@@ -14,6 +14,7 @@ const MAX_ALPHABET: usize = 256 + 24 + (1 << 11);
 
 /// A table by the next bits: the symbol in the lower half, the length of its code above, or, of a
 /// longer one, the place of a table of its own and how many bits that one takes.
+#[derive(Debug)]
 pub(super) struct PrefixCode {
     table: Box<[u32]>,
     root_bits: u32,
@@ -219,4 +220,44 @@ fn read_lengths(bits: &mut Bits<'_>, lengths: &mut [u8]) -> Result<(), Flaw> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(lengths: &[u8]) -> Result<PrefixCode, Flaw> {
+        PrefixCode::new(lengths, &mut Budget(1 << 20))
+    }
+
+    #[test]
+    fn codes_longer_than_the_first_table_are_found() {
+        // Symbol 0 is `0`, symbol 1 is `10`, and so on; the last two have 15 bits.
+        let lengths: Vec<u8> = (1..=15).chain([15]).collect();
+        let code = code(&lengths).expect("it is complete");
+        for symbol in 0..16u32 {
+            let ones = symbol.min(15);
+            let bytes = ((1u32 << ones) - 1).to_le_bytes();
+            let mut bits = Bits::new(&bytes);
+            assert_eq!(code.symbol(&mut bits), Ok(symbol));
+            let length = u32::from(lengths[symbol as usize]);
+            assert_eq!(bits.skip(32 - length), Ok(()));
+            assert_eq!(bits.skip(1), Err(Ended));
+        }
+    }
+
+    #[test]
+    fn a_single_symbol_takes_no_bits() {
+        let code = code(&[0, 0, 7]).expect("one symbol will do");
+        assert_eq!(code.only(), Some(2));
+        assert_eq!(code.symbol(&mut Bits::new(&[])), Ok(2));
+    }
+
+    #[test]
+    fn codes_with_gaps_or_overlaps_are_refused() {
+        for lengths in [&[1, 2][..], &[1, 1, 1], &[0, 0], &[15; 15]] {
+            let flaw = code(lengths).err();
+            assert_eq!(flaw, Some(Flaw::Corrupt("a prefix code is not complete")));
+        }
+    }
 }
