@@ -28,8 +28,7 @@ const CONSTANT: u64 = 64 << 10;
 ///   times as many as the area bound asks for (measured: 0.8 times); never more than
 ///   [`Limits::max_mesh_vertices`].
 ///
-/// Two parts are measured rather than proved: the interior vertices, and the entropy codes of a
-/// WebP, of which a file made for it can declare more than any encoder writes.
+/// One part is measured rather than proved: the interior vertices.
 #[must_use]
 pub fn peak(header: &ImageHeader, parameters: &MeshParameters, limits: &Limits) -> u64 {
     let mask = mask(header);

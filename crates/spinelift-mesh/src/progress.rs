@@ -86,8 +86,7 @@ pub trait Observer {
     /// Called once at the beginning of each step. [`ControlFlow::Break`] stops the run.
     fn step(&mut self, step: Step) -> ControlFlow<()>;
 
-    /// Called again and again inside long steps, no further apart than some milliseconds; only the
-    /// decoder of a WebP is not left to ask once it has read all bytes.
+    /// Called again and again inside long steps, no further apart than some milliseconds.
     /// [`ControlFlow::Break`] stops the run. Not called again after that.
     fn poll(&mut self) -> ControlFlow<()> {
         ControlFlow::Continue(())

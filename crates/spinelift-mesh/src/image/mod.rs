@@ -20,7 +20,8 @@ use std::io;
 pub enum ImageFormat {
     /// PNG and APNG (of an animation, the default image).
     Png,
-    /// WebP, lossy and lossless (of an animation, the first frame).
+    /// WebP, lossy and lossless (of an animation, the first frame). Colours that say nothing of
+    /// alpha are not decoded: damage to them is not noticed.
     WebP,
     /// JPEG, which has no alpha: every pixel is opaque.
     Jpeg,
@@ -121,7 +122,7 @@ impl ImageHeader {
         let format = ImageFormat::detect(bytes)?;
         let (width, height) = match format {
             ImageFormat::Png => png::dimensions(bytes),
-            ImageFormat::WebP => webp::dimensions(bytes, limits),
+            ImageFormat::WebP => webp::dimensions(bytes),
             ImageFormat::Jpeg => jpeg::dimensions(bytes),
         }?;
         let limit = limits.max_image_dimension;
@@ -144,7 +145,7 @@ impl ImageHeader {
         } else {
             let decoder_memory = match format {
                 ImageFormat::Png => png::memory(bytes, width, height),
-                ImageFormat::WebP => webp::memory(bytes, limits, pixels),
+                ImageFormat::WebP => webp::memory(bytes)?,
                 ImageFormat::Jpeg => jpeg::memory(bytes, width),
             };
             Ok(ImageHeader {

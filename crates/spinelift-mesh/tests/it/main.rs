@@ -10,3 +10,4 @@ mod memory;
 mod observer;
 mod presets;
 mod properties;
+mod webp;

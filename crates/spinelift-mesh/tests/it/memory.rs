@@ -87,6 +87,8 @@ fn images() -> Vec<(&'static str, Vec<u8>)> {
     for name in [
         "large/lossy-alpha.webp",
         "large/lossy-opaque.webp",
+        "webp/lossy-gradient-raw.webp",
+        "webp/lossless-photo-6.webp",
         "large/progressive.jpg",
         "formats/webp-lossless-opaque.webp",
         "formats/webp-animated.webp",

@@ -102,8 +102,17 @@ fn is_repaired(mesh: &spinelift_mesh::Mesh) -> bool {
         .any(|warning| warning.code().starts_with("OUTLINE_REP"))
 }
 
+/// `PROPTEST_CASES` asks for more cases.
+fn config() -> ProptestConfig {
+    let asked_for = ProptestConfig::default();
+    ProptestConfig {
+        cases: asked_for.cases.max(2000),
+        ..asked_for
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn any_mask_gives_a_valid_mesh_or_a_contour_error((width, height, alpha) in blots(), parameters in parameters()) {
@@ -134,58 +143,154 @@ proptest! {
         scale in prop::sample::select(vec![1.0, 0.1, 341.0, 1.0e6]),
         max_area in prop::option::of(0.5f64..20.0),
     ) {
-        let outline: Vec<[f64; 2]> = points.iter().map(|&(x, y)| [f64::from(x) * scale, f64::from(y) * scale]).collect();
-        let max_area = max_area.map(|area| area * scale * scale);
-        let bounds = Bounds { max_area, max_vertices: 100_000 };
-        let Ok(found) = triangulate(&outline, bounds, &mut ()) else {
-            let encloses = (0..12).any(|x| (0..12).any(|y| {
-                winding_number(&points, [f64::from(x) + 0.437, f64::from(y) + 0.291]) != 0
-            }));
-            prop_assert!(!encloses, "an outline that encloses something was refused");
-            return Ok(());
-        };
-        prop_assert_ne!(found.repair, Some(Repair::ConvexHull));
-        // Exact: points that are almost on one line make triangles too thin for plain arithmetic.
-        let doubled = |triangle: [u32; 3]| {
-            let [a, b, c] = triangle.map(|index| {
-                let [x, y] = found.vertices[index as usize];
-                robust::Coord { x, y }
-            });
-            robust::orient2d(a, b, c)
-        };
-        prop_assert!(found.triangles.iter().all(|&triangle| doubled(triangle) > 0.0));
-        if let Some(max_area) = max_area {
-            prop_assert!(found.triangles.iter().all(|&triangle| doubled(triangle) <= 2.0 * max_area));
-        }
-        // No overlap: no two triangles on the same side of an edge, and the area is that of the rings.
-        let mut sides = std::collections::HashSet::new();
-        for &[a, b, c] in &found.triangles {
-            for side in [(a, b), (b, c), (c, a)] {
-                prop_assert!(sides.insert(side), "an edge has two triangles on one side");
-            }
-        }
-        // No point lies in two triangles, and what the outline winds around lies in one.
-        for x in 0..12 {
-            for y in 0..12 {
-                let sample = [f64::from(x) + 0.437, f64::from(y) + 0.291];
-                if distance_to(&points, sample) < 0.02 {
-                    continue;
-                }
-                let scaled = sample.map(|value| value * scale);
-                let count = found.triangles.iter().filter(|&&triangle| contains(&found.vertices, triangle, scaled)).count();
-                let winds = winding_number(&points, sample) != 0;
-                prop_assert!(count <= 1 && (count == 1 || !winds), "{count} triangles at {sample:?}");
-            }
-        }
+        check_outline(&points, 12, scale, max_area)?;
+    }
+
+    /// Any closed walk over the pixels of the largest image: crossings in all directions, and
+    /// rounded ones near vertices.
+    #[test]
+    fn any_outline_of_pixels_gives_triangles_that_do_not_overlap(
+        points in prop::collection::vec((0i32..=4096, 0i32..=4096), 3..60),
+        scale in prop::sample::select(vec![1.0, 1.0 / 3.0, 1.0e6]),
+    ) {
+        check_outline(&points, 4096, scale, None)?;
     }
 }
 
-fn contains(vertices: &[[f64; 2]], triangle: [u32; 3], point: [f64; 2]) -> bool {
-    let [a, b, c] = triangle.map(|index| vertices[index as usize]);
-    let left = |a: [f64; 2], b: [f64; 2]| {
-        (b[0] - a[0]) * (point[1] - a[1]) - (b[1] - a[1]) * (point[0] - a[0]) > 0.0
+/// Triangulates a walk on a grid and checks that what it winds around is filled, once.
+fn check_outline(
+    points: &[(i32, i32)],
+    extent: i32,
+    scale: f64,
+    max_area: Option<f64>,
+) -> Result<(), TestCaseError> {
+    /// Crossings are rounded, which moves segments by less than this share of the extent.
+    const MOVED: f64 = 1e-5;
+    let scaled = |point: [f64; 2]| point.map(|value| value * scale);
+    let outline: Vec<[f64; 2]> = points
+        .iter()
+        .map(|&(x, y)| scaled([f64::from(x), f64::from(y)]))
+        .collect();
+    let max_area = max_area.map(|area| area * scale * scale);
+    let bounds = Bounds {
+        max_area,
+        max_vertices: 100_000,
     };
-    left(a, b) && left(b, c) && left(c, a)
+    let spacing = f64::from(extent) / 12.0;
+    let samples = (0..144).map(|index| {
+        let (x, y) = (f64::from(index % 12), f64::from(index / 12));
+        [(x + 0.437) * spacing, (y + 0.291) * spacing]
+    });
+    let samples: Vec<[f64; 2]> = samples
+        .filter(|&sample| distance_to(points, sample) > MOVED * f64::from(extent))
+        .collect();
+    let Ok(found) = triangulate(&outline, bounds, &mut ()) else {
+        let encloses = |&sample: &[f64; 2]| winding_number(points, sample) != 0;
+        prop_assert!(
+            !samples.iter().any(encloses),
+            "an outline that encloses something was refused"
+        );
+        return Ok(());
+    };
+    prop_assert_ne!(found.repair, Some(Repair::ConvexHull));
+    let corners = |triangle: &[u32; 3]| triangle.map(|index| found.vertices[index as usize]);
+    let doubled = |triangle: &[u32; 3]| {
+        let [a, b, c] = corners(triangle);
+        orientation(a, b, c)
+    };
+    prop_assert!(
+        found
+            .triangles
+            .iter()
+            .all(|triangle| doubled(triangle) > 0.0)
+    );
+    if let Some(max_area) = max_area {
+        let is_small = |triangle| doubled(triangle) <= 2.0 * max_area;
+        prop_assert!(found.triangles.iter().all(is_small));
+    }
+    // No overlap: no two triangles on the same side of an edge, and no point inside two triangles.
+    let mut sides = std::collections::HashSet::new();
+    for &[a, b, c] in &found.triangles {
+        for side in [(a, b), (b, c), (c, a)] {
+            prop_assert!(sides.insert(side), "an edge has two triangles on one side");
+        }
+    }
+    for sample in samples {
+        let places = found
+            .triangles
+            .iter()
+            .map(|triangle| place(corners(triangle), scaled(sample)));
+        let places: Vec<Place> = places.collect();
+        let inside = places.iter().filter(|&&place| place == Place::Inside);
+        let (inside, is_filled) = (
+            inside.count(),
+            places.iter().any(|&place| place != Place::Outside),
+        );
+        let winds = winding_number(points, sample) != 0;
+        prop_assert!(
+            inside <= 1 && (is_filled || !winds),
+            "inside {inside} triangles at {sample:?}"
+        );
+    }
+    Ok(())
+}
+
+/// Where a point is as seen from a triangle. One that lies on an edge between two triangles is
+/// inside neither, and yet what the two fill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Inside,
+    OnBoundary,
+    Outside,
+}
+
+fn place([a, b, c]: [[f64; 2]; 3], point: [f64; 2]) -> Place {
+    let sides = [(a, b), (b, c), (c, a)].map(|(a, b)| orientation(a, b, point));
+    if sides.iter().all(|&side| side > 0.0) {
+        Place::Inside
+    } else if sides.iter().all(|&side| side >= 0.0) {
+        Place::OnBoundary
+    } else {
+        Place::Outside
+    }
+}
+
+/// Exact: points that are almost on one line make triangles too thin for plain arithmetic.
+fn orientation(a: [f64; 2], b: [f64; 2], c: [f64; 2]) -> f64 {
+    let [a, b, c] = [a, b, c].map(|[x, y]| robust::Coord { x, y });
+    robust::orient2d(a, b, c)
+}
+
+/// Found by a property test that asked for a triangle with the sample inside: of this outline at
+/// 10⁶ the sample (2437000, 9291000) lies exactly on an edge between two triangles.
+#[test]
+fn a_sample_on_an_edge_between_triangles_is_filled() {
+    let points = [
+        (10, 3),
+        (2, 9),
+        (0, 7),
+        (8, 11),
+        (8, 4),
+        (1, 11),
+        (9, 6),
+        (0, 11),
+        (0, 0),
+    ];
+    let sample = [2_437_000.0, 9_291_000.0];
+    let outline = points.map(|(x, y)| [f64::from(x) * 1e6, f64::from(y) * 1e6]);
+    let bounds = Bounds {
+        max_area: None,
+        max_vertices: 100,
+    };
+    let found = triangulate(&outline, bounds, &mut ()).unwrap();
+    let corners = |triangle: &[u32; 3]| triangle.map(|index| found.vertices[index as usize]);
+    let places = found.triangles.iter();
+    let places: Vec<Place> = places
+        .map(|triangle| place(corners(triangle), sample))
+        .filter(|&place| place != Place::Outside)
+        .collect();
+    assert_eq!(places, [Place::OnBoundary; 2]);
+    check_outline(&points, 12, 1e6, None).unwrap();
 }
 
 fn segments(points: &[(i32, i32)]) -> impl Iterator<Item = ([f64; 2], [f64; 2])> + '_ {
