@@ -28,6 +28,7 @@ mod memory;
 pub mod metrics;
 mod redacted;
 mod request;
+mod request_body;
 mod request_id;
 mod result_url;
 mod router;

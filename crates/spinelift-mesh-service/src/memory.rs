@@ -5,17 +5,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 const KIB: u64 = 1024;
 
-/// `MEMORY_BUDGET`, divided into shares that are fixed: half is for computing, three eighths are
-/// for image files in memory, one eighth is for request bodies.
+/// `MEMORY_BUDGET`, divided into shares that are fixed: half is for computing, a quarter for image
+/// files in memory, an eighth for small ones and the beginnings of all, an eighth for request
+/// bodies.
 ///
 /// With one pot for all, image files could take the whole of it while each of them waits for the
 /// memory to compute with, for ever. With shares there is an order: who holds a part of the files'
 /// share may wait for the computing share, and who holds a part of the computing share waits for
-/// nothing. Bodies wait for nothing at all. So somebody can always go on.
+/// nothing. Bodies wait for nothing at all. So somebody can always go on. And small images, which
+/// most are, never wait for large ones that come slowly.
 #[derive(Debug, Clone)]
 pub(crate) struct MemoryBudget {
     computing: Share,
     files: Share,
+    beginnings: Share,
     bodies: Share,
 }
 
@@ -59,20 +62,21 @@ impl MemoryBudget {
     pub(crate) fn new(budget: u64, image_bytes: u64) -> Result<Self, BudgetTooSmall> {
         let share =
             |eighths: u64, part| Share::new(u128::from(budget) * u128::from(eighths) / 8, part);
-        let files = share(3, "three eighths");
+        let files = share(2, "one quarter");
         if image_bytes > files.bytes() {
             // Rounded up to whole KiB, as reservations are.
-            let needed = u128::from(image_bytes.div_ceil(KIB) * KIB) * 8;
+            let needed = u128::from(image_bytes.div_ceil(KIB) * KIB) * 4;
             return Err(BudgetTooSmall {
                 budget,
                 available: files.bytes(),
                 image_bytes,
-                needed_budget: u64::try_from(needed.div_ceil(3)).unwrap_or(u64::MAX),
+                needed_budget: u64::try_from(needed).unwrap_or(u64::MAX),
             });
         }
         Ok(Self {
             computing: share(4, "one half"),
             files,
+            beginnings: share(1, "one eighth"),
             bodies: share(1, "one eighth"),
         })
     }
@@ -87,14 +91,28 @@ impl MemoryBudget {
         self.files.take(bytes).await
     }
 
+    /// The most that [`beginning`](Self::beginning) has.
+    pub(crate) fn beginnings(&self) -> u64 {
+        self.beginnings.bytes()
+    }
+
+    /// Waits for memory for the beginning of an image file; who asked first gets it first.
+    pub(crate) async fn beginning(&self, bytes: u64) -> Result<Reservation, TooLarge> {
+        self.beginnings.take(bytes).await
+    }
+
     /// Memory for the body of a request, if there is some left.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the endpoints"))]
     pub(crate) fn try_body(&self, bytes: u64) -> Option<Reservation> {
         self.bodies.try_take(bytes)
     }
 }
 
 impl Reservation {
+    /// Makes one of two of the same share.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.0.merge(other.0);
+    }
+
     /// Gives back what is not needed after all.
     pub(crate) fn shrink_to(&mut self, bytes: u64) {
         let excess = self.0.num_permits().saturating_sub(permits(bytes) as usize);
@@ -154,6 +172,11 @@ fn permits(bytes: u64) -> u32 {
 
 #[cfg(test)]
 impl MemoryBudget {
+    /// What is free in the share for beginnings, in bytes.
+    pub(crate) fn free_for_beginnings(&self) -> u64 {
+        self.beginnings.free.available_permits() as u64 * KIB
+    }
+
     /// What is free in the share for files, in bytes.
     pub(crate) fn free_for_files(&self) -> u64 {
         self.files.free.available_permits() as u64 * KIB
@@ -167,9 +190,9 @@ mod tests {
     use std::pin::pin;
     use std::task::Poll;
 
-    /// 8 KiB: 4 for computing, 3 for files, 1 for bodies.
+    /// 8 KiB: 4 for computing, 2 for files, 1 for beginnings, 1 for bodies.
     fn budget() -> MemoryBudget {
-        MemoryBudget::new(8 * KIB, 3 * KIB).expect("fits")
+        MemoryBudget::new(8 * KIB, 2 * KIB).expect("fits")
     }
 
     /// Whether a future is ready after one look at it.
@@ -224,7 +247,8 @@ mod tests {
     #[tokio::test]
     async fn bodies_never_wait_and_shares_are_apart() {
         let budget = budget();
-        let _files = budget.file(3 * KIB).await.expect("fits");
+        let _files = budget.file(2 * KIB).await.expect("fits");
+        let _beginning = budget.beginning(KIB).await.expect("fits");
         let _computing = budget.computing(4 * KIB).await.expect("fits");
         let body = budget.try_body(1000).expect("there is room");
         assert!(budget.try_body(1).is_none());
@@ -236,25 +260,25 @@ mod tests {
     #[tokio::test]
     async fn what_is_not_needed_is_given_back() {
         let budget = budget();
-        let mut file = budget.file(3 * KIB).await.expect("fits");
-        file.shrink_to(1025);
+        let mut file = budget.file(2 * KIB).await.expect("fits");
+        file.shrink_to(1023);
         assert_eq!(budget.free_for_files(), KIB);
         // Never more than there was.
         file.shrink_to(100 * KIB);
         assert_eq!(budget.free_for_files(), KIB);
         drop(file);
-        assert_eq!(budget.free_for_files(), 3 * KIB);
+        assert_eq!(budget.free_for_files(), 2 * KIB);
     }
 
     #[test]
     fn a_budget_without_room_for_one_image_says_what_to_change() {
-        let error = MemoryBudget::new(1000 * KIB, 400 * KIB).expect_err("375 KiB are there");
-        assert_eq!(error.available, 375 * KIB);
+        let error = MemoryBudget::new(1000 * KIB, 400 * KIB).expect_err("250 KiB are there");
+        assert_eq!(error.available, 250 * KIB);
         let text = error.to_string();
         for part in [
             "MAX_IMAGE_BYTES=409600",
             "MEMORY_BUDGET=1024000",
-            "384000 bytes",
+            "256000 bytes",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }

@@ -5,6 +5,7 @@ use crate::api::{self, Api};
 use crate::auth::{Access, require_access};
 use crate::client::{Clients, identify_client};
 use crate::error::{ApiError, shape_errors};
+use crate::request_body::account_for_body;
 use crate::request_id::identify_request;
 use crate::settings::Settings;
 use axum::Router;
@@ -52,7 +53,8 @@ pub(crate) fn router(api: Api, settings: &Settings) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         // Before a body is read: strangers get no work done.
         .layer(from_fn_with_state(access, require_access))
-        // Both bound what a client sends; a body is read inside them, by the handler.
+        // These bound what a client sends; a body is read inside them, by the handler.
+        .layer(from_fn_with_state(api.memory.clone(), account_for_body))
         .layer(RequestBodyLimitLayer::new(settings.max_request_size.get()))
         .layer(RequestBodyTimeoutLayer::new(settings.body_timeout))
         // The time that an answer takes, which includes the reading of the body.

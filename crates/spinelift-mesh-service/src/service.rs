@@ -137,7 +137,7 @@ impl Service {
         let runner = Arc::new(Runner {
             engine: Arc::clone(&engine),
             sources: Sources::new(outbound.clone(), source_limits(&settings), memory.clone()),
-            memory,
+            memory: memory.clone(),
             storage: storage.clone(),
             callbacks: callbacks.clone(),
             cpu: CpuSlots::per_core(),
@@ -172,6 +172,7 @@ impl Service {
             uploads: Arc::default(),
             draining: draining.clone(),
             max_request_size: settings.max_request_size.get(),
+            memory,
             max_image_bytes: settings.max_image_bytes.get(),
             max_batch_size: settings.max_batch_size.get(),
             request_timeout: settings.request_timeout,

@@ -3,6 +3,7 @@
 use crate::error::ApiError;
 use crate::json;
 use crate::request::wrong;
+use crate::request_body::refusal;
 use axum::body::Bytes;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::http::StatusCode;
@@ -148,6 +149,9 @@ async fn read_part(part: &mut Field<'_>, most: usize) -> Result<Option<Bytes>, A
 }
 
 fn unreadable(error: MultipartError) -> ApiError {
+    if let Some(refused) = refusal(&error) {
+        return refused;
+    }
     match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => ApiError::of_status(StatusCode::PAYLOAD_TOO_LARGE),
         _ => ApiError::new(

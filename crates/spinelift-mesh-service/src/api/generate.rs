@@ -10,6 +10,7 @@ use crate::error::ApiError;
 use crate::job::{Job, JobId, JobRequest, JobState};
 use crate::json;
 use crate::request::{Invalid, MeshRequest};
+use crate::request_body::refusal;
 use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::{RawQuery, State};
@@ -18,7 +19,6 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tower_http::timeout::TimeoutError;
 use utoipa::ToSchema;
 
 /// A job. Other fields are ignored, and named in `warnings`.
@@ -230,9 +230,9 @@ impl Api {
 
 /// Reads JSON whatever the content type says it is: clients get that header wrong.
 pub(super) async fn read_json(body: Body, limit: usize, most: usize) -> Result<Value, ApiError> {
-    let bytes = to_bytes(body, limit)
-        .await
-        .map_err(|error| unreadable(&error))?;
+    let bytes = to_bytes(body, limit).await.map_err(|error| {
+        refusal(&error).unwrap_or_else(|| ApiError::of_status(StatusCode::BAD_REQUEST))
+    })?;
     json::read(&bytes, most).map_err(|error| {
         if error.is_data() {
             return Invalid::too_many_values(most).into();
@@ -243,28 +243,6 @@ pub(super) async fn read_json(body: Body, limit: usize, most: usize) -> Result<V
             format!("The request body is not JSON: {error}"),
             json!({ "line": error.line(), "column": error.column() }),
         )
-    })
-}
-
-/// The body was longer than allowed, stopped arriving, or broke off.
-fn unreadable(error: &axum::Error) -> ApiError {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    if cause.is::<TimeoutError>() {
-        return ApiError::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "BODY_TIMEOUT",
-            "The request body stopped arriving for longer than BODY_TIMEOUT allows",
-            json!({}),
-        );
-    }
-    let too_large = cause.to_string().contains("length limit exceeded");
-    ApiError::of_status(if too_large {
-        StatusCode::PAYLOAD_TOO_LARGE
-    } else {
-        StatusCode::BAD_REQUEST
     })
 }
 

@@ -31,6 +31,7 @@ use crate::engine::JobEngine;
 use crate::error::ApiError;
 use crate::health::Readiness;
 use crate::job::{Batch, Job, JobId};
+use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
 use crate::result_url::ResultUrls;
 use crate::storage::Storage;
@@ -54,6 +55,7 @@ pub(crate) struct Api {
     /// Ends what clients wait for, once the service shuts down.
     pub(crate) draining: CancellationToken,
     pub(crate) max_request_size: usize,
+    pub(crate) memory: MemoryBudget,
     pub(crate) max_image_bytes: usize,
     pub(crate) max_batch_size: usize,
     pub(crate) request_timeout: Duration,

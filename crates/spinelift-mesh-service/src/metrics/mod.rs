@@ -138,6 +138,7 @@ const CODES: &[&str] = &[
     "INVALID_PARAMETERS",
     "JOB_TIMEOUT",
     "ATTEMPTS_EXHAUSTED",
+    "MEMORY_BUDGET_EXCEEDED",
     "INTERNAL_ERROR",
 ];
 
@@ -147,6 +148,12 @@ const REASONS: &[&str] = &[
     "timeout",
     "connect",
     "connection_broken",
+    "malformed_answer",
+    "wrong_length",
+    "content_encoding",
+    "unknown_format",
+    "empty",
+    "memory_budget",
     "too_many_bytes",
     "too_many_redirects",
     "redirect_scheme",

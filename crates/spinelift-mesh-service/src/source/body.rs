@@ -9,9 +9,12 @@ use reqwest::header::CONTENT_LENGTH;
 use sha2::{Digest, Sha256};
 use spinelift_mesh::image::ImageFormat;
 
-/// What a download may hold before it has to wait for the memory of the whole image. Most sprites
-/// are smaller.
+/// What a download may hold before it has to wait for more memory. Most sprites are smaller.
 const SMALL: usize = 1024 * 1024;
+
+/// How many times as much as before it then waits for. Not for the whole image at once, whatever
+/// its length is said to be: a server that sends slowly, or not at all, would keep others waiting.
+const STEP: usize = 4;
 
 /// Bytes that tell an image from something else, and mostly what else it is.
 const BEGINNING: usize = 64;
@@ -70,8 +73,8 @@ impl Body {
         memory: &MemoryBudget,
         deadlines: &mut Deadlines,
     ) -> Result<Self, Fault> {
-        let reserved = SMALL.min(limit);
-        let memory = deadlines.apart(memory.file(reserved as u64)).await;
+        let reserved = SMALL.min(limit).min(memory.beginnings() as usize);
+        let memory = deadlines.apart(memory.beginning(reserved as u64)).await;
         Ok(Self {
             bytes: Vec::new(),
             hash: Sha256::new(),
@@ -120,12 +123,11 @@ impl Body {
         }
     }
 
-    /// Exchanges the small reservation for one of the whole image.
+    /// Exchanges the reservation for a larger one.
     ///
-    /// The small one is given back first: downloads that waited for more while they hold something
-    /// could wait for each other for ever. Meanwhile each holds up to 1 MiB that is not counted.
-    /// Who has a reservation of the whole image never waits for memory of this kind again, so the
-    /// first who waits is always served.
+    /// What it has is given back first: downloads that waited for more while they hold something
+    /// could wait for each other for ever. Meanwhile what has come is not counted, which is at most
+    /// a quarter of what is waited for.
     async fn grow(
         &mut self,
         length: usize,
@@ -133,13 +135,14 @@ impl Body {
         deadlines: &mut Deadlines,
     ) -> Result<(), Fault> {
         let announced = self.announced.and_then(|bytes| usize::try_from(bytes).ok());
-        let whole = announced.unwrap_or(self.limit).clamp(length, self.limit);
+        let most = announced.unwrap_or(self.limit).clamp(length, self.limit);
+        let more = (self.reserved * STEP).clamp(length, most);
         self.memory.shrink_to(0);
-        let larger = deadlines.apart(memory.file(whole as u64)).await;
+        let larger = deadlines.apart(memory.file(more as u64)).await;
         self.memory = larger.map_err(Fault::Memory)?;
-        self.reserved = whole;
+        self.reserved = more;
         // Doubling step by step would take more than is reserved.
-        self.bytes.reserve_exact(whole - self.bytes.len());
+        self.bytes.reserve_exact(more - self.bytes.len());
         Ok(())
     }
 

@@ -136,8 +136,11 @@ async fn a_running_job_gives_its_place_to_the_next_when_it_is_cancelled() {
 #[tokio::test]
 async fn a_computation_stops_when_its_job_is_cancelled() {
     let origin = Origin::start().await;
-    let service =
-        TestService::start_with(|s| s.max_mesh_vertices = 10_000_000.try_into().unwrap()).await;
+    let service = TestService::start_with(|s| {
+        s.max_mesh_vertices = 10_000_000.try_into().unwrap();
+        s.memory_budget = 64 << 30;
+    })
+    .await;
     let cores = std::thread::available_parallelism().unwrap().get();
     for number in 0..cores {
         let body = json!({

@@ -95,6 +95,7 @@ async fn every_operation_is_answered_as_described() {
             };
             operations += 1;
             let path = path.replace("{job_id}", "unknown");
+            let path = path.replace("{delivery_id}", "msg_unknown");
             let request = service.request(&method.to_uppercase(), &path);
             let answer = service.send(request).await;
             assert_ne!(answer.code(), "NOT_FOUND", "{method} {path}");
@@ -106,7 +107,7 @@ async fn every_operation_is_answered_as_described() {
             }
         }
     }
-    assert_eq!(operations, 12);
+    assert_eq!(operations, 14);
     assert_eq!(document["openapi"], json!("3.1.0"));
 }
 

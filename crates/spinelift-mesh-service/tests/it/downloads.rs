@@ -463,7 +463,7 @@ async fn images_wait_for_memory_and_all_complete() {
     })
     .await;
     let service = service(|s| {
-        s.memory_budget = 8 * 1024 * 1024;
+        s.memory_budget = 12 * 1024 * 1024;
         s.max_image_bytes = (3 * 1024 * 1024).try_into().unwrap();
         s.max_concurrent_jobs = 20.try_into().unwrap();
     })

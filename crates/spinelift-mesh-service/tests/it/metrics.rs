@@ -170,6 +170,11 @@ async fn the_numbers_after_a_mixture_of_jobs_are_exact() {
         ),
         (
             "spinelift_source_failures_total",
+            vec![("reason", "unknown_format")],
+            1.0,
+        ),
+        (
+            "spinelift_source_failures_total",
             vec![("reason", "other")],
             0.0,
         ),
@@ -191,7 +196,7 @@ async fn the_numbers_after_a_mixture_of_jobs_are_exact() {
         (
             "spinelift_result_cache_requests_total",
             vec![("result", "miss")],
-            2.0,
+            1.0,
         ),
         (
             "spinelift_callback_attempts_total",

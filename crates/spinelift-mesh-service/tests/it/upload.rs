@@ -260,3 +260,25 @@ async fn an_upload_can_wait_for_its_mesh() {
     let result: Value = service.result(id).await.body;
     assert_eq!(answer.body["result"], result);
 }
+
+#[tokio::test]
+async fn bodies_that_find_no_memory_are_refused_for_now() {
+    // An eighth of the budget: 512 KiB for bodies.
+    let service = TestService::start_with(|s| {
+        s.memory_budget = 4 << 20;
+        s.max_image_bytes = (1 << 20).try_into().unwrap();
+    })
+    .await;
+    let spaces = |count| " ".repeat(count);
+    let large = service.generate_text(&spaces(600 << 10)).await;
+    assert_eq!(
+        (large.status, large.code()),
+        (503, "MEMORY_BUDGET_EXHAUSTED")
+    );
+    assert!(large.headers.contains_key("retry-after"));
+    // What was taken has been given back.
+    for _ in 0..20 {
+        let fits = service.generate_text(&spaces(400 << 10)).await;
+        assert_eq!((fits.status, fits.code()), (400, "INVALID_JSON"));
+    }
+}

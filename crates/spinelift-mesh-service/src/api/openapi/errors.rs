@@ -173,6 +173,12 @@ const ERRORS: &[(u16, &str, &str, Of)] = &[
     ),
     (
         503,
+        "MEMORY_BUDGET_EXHAUSTED",
+        "other requests take all the memory for request bodies",
+        Bodies,
+    ),
+    (
+        503,
         "QUEUE_FULL",
         "MAX_QUEUE_LENGTH jobs wait",
         These(&["generate", "upload", "generate_batch"]),

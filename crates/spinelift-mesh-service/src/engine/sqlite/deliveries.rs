@@ -145,6 +145,9 @@ fn write_attempt(
 
 /// All deliveries of a job, with their attempts.
 pub(super) fn list(connection: &Connection, job: &str) -> rusqlite::Result<Vec<DeliveryRecord>> {
+    // Both are read as of one moment: an attempt is not there without what followed it.
+    let moment = connection.unchecked_transaction()?;
+    let connection = &*moment;
     let mut records = connection
         .prepare_cached(
             "SELECT id, job, receiver, attempts, created_at, state, next_at FROM deliveries \

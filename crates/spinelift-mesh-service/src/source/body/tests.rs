@@ -20,9 +20,9 @@ fn deadlines() -> Deadlines {
     })
 }
 
-/// 12 MiB for files.
+/// 12 MiB for files, 6 MiB for beginnings.
 fn budget() -> MemoryBudget {
-    MemoryBudget::new(32 * MIB as u64, 6 * MIB as u64).expect("fits")
+    MemoryBudget::new(48 * MIB as u64, 6 * MIB as u64).expect("fits")
 }
 
 /// A body that has sent 64 bytes.
@@ -47,53 +47,79 @@ async fn is_ready<F: Future>(future: &mut Pin<&mut F>) -> bool {
 async fn a_small_image_takes_what_it_is_long() {
     let memory = budget();
     let body = begun(&memory, None).await;
-    assert_eq!(memory.free_for_files(), 11 * MIB as u64);
+    assert_eq!(memory.free_for_beginnings(), 5 * MIB as u64);
     let (image, reservation) = body.end().expect("an image");
     assert_eq!(image.bytes.len(), BEGINNING);
     assert_eq!(image.digest, <[u8; 32]>::from(Sha256::digest(&image.bytes)));
-    assert_eq!(memory.free_for_files(), 12 * MIB as u64 - 1024);
+    assert_eq!(memory.free_for_beginnings(), 6 * MIB as u64 - 1024);
     drop(reservation);
-    assert_eq!(memory.free_for_files(), 12 * MIB as u64);
+    assert_eq!(memory.free_for_beginnings(), 6 * MIB as u64);
 }
 
 #[tokio::test]
-async fn a_large_image_takes_what_was_announced_or_else_the_most() {
+async fn a_large_image_takes_more_step_by_step_and_no_more_than_was_announced() {
     let memory = budget();
     let chunk = vec![0; MIB];
-    for (announced, reserved) in [(Some(64 + MIB as u64), 64 + MIB), (None, 6 * MIB)] {
+    for (announced, reserved) in [
+        (Some(64 + MIB as u64), 64 + MIB),
+        (Some(6 * MIB as u64), 4 * MIB),
+        (None, 4 * MIB),
+    ] {
         let mut body = begun(&memory, announced).await;
         body.take(&chunk, &memory, &mut deadlines())
             .await
             .expect("fits");
         let taken = (reserved as u64).div_ceil(1024) * 1024;
         assert_eq!(memory.free_for_files(), 12 * MIB as u64 - taken);
+        assert_eq!(memory.free_for_beginnings(), 6 * MIB as u64);
         assert!(body.bytes.capacity() <= reserved + 1024);
-        let (image, _reservation) = body.end().expect("complete");
-        assert_eq!(image.bytes.len(), 64 + MIB);
-        assert_eq!(memory.free_for_files(), (12 - 1) * MIB as u64 - 1024);
     }
+    let mut body = begun(&memory, None).await;
+    for _ in 0..5 {
+        let taken = body.take(&chunk, &memory, &mut deadlines()).await;
+        taken.expect("fits");
+    }
+    assert_eq!(memory.free_for_files(), 6 * MIB as u64, "the limit");
+    let (image, reservation) = body.end().expect("complete");
+    assert_eq!(image.bytes.len(), 64 + 5 * MIB);
+    assert_eq!(memory.free_for_files(), 7 * MIB as u64 - 1024);
+    drop(reservation);
     assert_eq!(memory.free_for_files(), 12 * MIB as u64);
 }
 
-/// Twelve downloads fill the share with what they begin with; then all of them want more, of which
-/// there is room for two. If they waited for it without giving back what they have, none would
-/// ever get it.
+#[tokio::test]
+async fn small_images_do_not_wait_for_large_ones() {
+    let memory = budget();
+    let _slow = memory.file(12 * MIB as u64).await.expect("fits");
+    let mut large = begun(&memory, None).await;
+    let (chunk, mut waits) = (vec![0; MIB], deadlines());
+    let mut growing = pin!(large.take(&chunk, &memory, &mut waits));
+    assert!(!is_ready(&mut growing).await);
+    let small = begun(&memory, None).await;
+    small.end().expect("an image");
+}
+
+/// Six downloads fill the share with what they begin with; then all of them want more, of which
+/// there is room for three. If they waited for it without giving back what they have, none would
+/// ever get the last step.
 #[tokio::test]
 async fn many_growing_downloads_never_wait_for_each_other() {
     let memory = budget();
     let chunk = vec![0; MIB];
     let mut bodies = Vec::new();
-    for _ in 0..12 {
+    for _ in 0..6 {
         bodies.push(begun(&memory, None).await);
     }
-    assert_eq!(memory.free_for_files(), 0);
+    assert_eq!(memory.free_for_beginnings(), 0);
     let download = async |mut body: Body| {
-        for _ in 0..4 {
+        for _ in 0..5 {
             let taken = body.take(&chunk, &memory, &mut deadlines()).await;
             taken.expect("fits");
+            // The next chunk is not there yet.
+            tokio::task::yield_now().await;
         }
         let (image, reservation) = body.end().expect("complete");
-        assert_eq!(image.bytes.len(), 4 * MIB + 64);
+        assert_eq!(image.bytes.len(), 5 * MIB + 64);
         // Somebody computes with it for a while.
         tokio::task::yield_now().await;
         drop(reservation);
@@ -122,7 +148,7 @@ async fn many_growing_downloads_never_wait_for_each_other() {
 #[tokio::test]
 async fn a_download_that_is_given_up_gives_everything_back() {
     let memory = budget();
-    let held = memory.file(12 * MIB as u64).await.expect("fits");
+    let held = memory.beginning(6 * MIB as u64).await.expect("fits");
     {
         let mut deadlines = deadlines();
         let mut beginning = pin!(Body::begin(None, 6 * MIB, &memory, &mut deadlines));
@@ -138,6 +164,7 @@ async fn a_download_that_is_given_up_gives_everything_back() {
     }
     drop((held, body));
     assert_eq!(memory.free_for_files(), 12 * MIB as u64);
+    assert_eq!(memory.free_for_beginnings(), 6 * MIB as u64);
 }
 
 #[tokio::test]

@@ -118,10 +118,14 @@ impl TestService {
     }
 
     pub(crate) async fn generate(&self, body: &Value) -> Answer {
+        self.generate_text(&body.to_string()).await
+    }
+
+    pub(crate) async fn generate_text(&self, body: &str) -> Answer {
         let request = self
             .request("POST", "/api/v1/mesh/generate")
             .header("content-type", "application/json")
-            .body(body.to_string());
+            .body(body.to_owned());
         self.send(request).await
     }
 
