@@ -50,8 +50,10 @@ impl PlanarGraph {
     }
 
     /// Splits every two segments that cross, at the intersection rounded to a fine grid, and every
-    /// segment at the points that lie on it. Returns the number of such places. Ends
-    /// early with more than `max_points` points.
+    /// segment at the points that lie on it, to the accuracy of the grid: snap rounding (Hobby,
+    /// "Practical segment intersection with finite precision output", 1999). Without the second,
+    /// segments that run almost along one another would cross anew wherever they are split.
+    /// Returns the number of such places. Ends early with more than `max_points` points.
     pub(super) fn split_crossings(
         &mut self,
         max_points: usize,
@@ -59,7 +61,7 @@ impl PlanarGraph {
     ) -> Result<usize, Stopped> {
         let step = self.grid_step();
         self.round_points(step);
-        let touches = self.split_at_points(observer)?;
+        let touches = self.split_at_points(step, observer)?;
         let segments = self.segments.take().unwrap_or_default();
         let mut collected = Distinct::new(&self.points);
         let mut cuts: Vec<Vec<u32>> = vec![Vec::new(); segments.len()];
@@ -87,6 +89,9 @@ impl PlanarGraph {
         self.points = collected.points;
         self.sorted = sorted(&self.points);
         self.segments = Some(self.cut_all(&segments, cuts));
+        if crossings > 0 && self.points.len() <= max_points {
+            self.split_at_points(step, observer)?;
+        }
         Ok(touches + crossings)
     }
 
@@ -117,16 +122,20 @@ impl PlanarGraph {
         self.segments = Some(moved.filter(|[a, b]| a != b).collect());
     }
 
-    /// Splits segments at the points that lie on them exactly, so that segments that run along
-    /// one another become the same ones, of which one is kept.
-    fn split_at_points(&mut self, observer: &mut dyn Observer) -> Result<usize, Stopped> {
+    /// Splits segments at the points whose cell of the grid they pass through, so that segments
+    /// that run along one another become the same ones, of which one is kept.
+    fn split_at_points(
+        &mut self,
+        step: f64,
+        observer: &mut dyn Observer,
+    ) -> Result<usize, Stopped> {
         let segments = self.segments.take().unwrap_or_default();
         let mut cuts = Vec::with_capacity(segments.len());
         for (index, &segment) in segments.iter().enumerate() {
             if index % SEGMENTS_PER_POLL == 0 {
                 proceed(observer.poll())?;
             }
-            cuts.push(self.points_on(segment));
+            cuts.push(self.points_on(segment, step / 2.0));
         }
         let count = cuts.iter().map(Vec::len).sum();
         let mut pieces = self.cut_all(&segments, cuts);
@@ -136,24 +145,27 @@ impl PlanarGraph {
         Ok(count)
     }
 
-    /// Points inside a segment.
-    fn points_on(&self, [from, to]: [u32; 2]) -> Vec<u32> {
+    /// Points other than its ends that a segment passes, no further than `reach` in x and in y.
+    fn points_on(&self, [from, to]: [u32; 2], reach: f64) -> Vec<u32> {
         let (a, b) = (self.points[from as usize], self.points[to as usize]);
         let x = |index: &u32| self.points[*index as usize][0];
         let first = self
             .sorted
-            .partition_point(|index| x(index) < a[0].min(b[0]));
+            .partition_point(|index| x(index) < a[0].min(b[0]) - reach);
         let near = self.sorted[first..]
             .iter()
-            .take_while(|index| x(index) <= a[0].max(b[0]));
-        let is_inside = |index: &u32| {
+            .take_while(|index| x(index) <= a[0].max(b[0]) + reach);
+        let rows = a[1].min(b[1]) - reach..=a[1].max(b[1]) + reach;
+        // How large the cross product is where the line touches a corner of the cell.
+        let at_corner = reach * ((b[0] - a[0]).abs() + (b[1] - a[1]).abs());
+        let is_passed = |index: &u32| {
             let point = self.points[*index as usize];
             *index != from
                 && *index != to
-                && (a[1].min(b[1])..=a[1].max(b[1])).contains(&point[1])
-                && Adaptive.orientation(a, b, point) == 0.0
+                && rows.contains(&point[1])
+                && Adaptive.orientation(a, b, point).abs() <= at_corner
         };
-        near.copied().filter(is_inside).collect()
+        near.copied().filter(is_passed).collect()
     }
 
     fn cut_all(&self, segments: &[[u32; 2]], cuts: Vec<Vec<u32>>) -> Vec<[u32; 2]> {
@@ -189,11 +201,12 @@ impl PlanarGraph {
 
     /// The pieces of a segment between its cuts.
     fn cut(&self, [from, to]: [u32; 2], mut cuts: Vec<u32>) -> Vec<[u32; 2]> {
-        let start = self.points[from as usize];
+        let (start, end) = (self.points[from as usize], self.points[to as usize]);
+        // Along the segment, from which a cut may be a little off.
         let distance = |cut: u32| {
             let point = self.points[cut as usize];
-            let (dx, dy) = (point[0] - start[0], point[1] - start[1]);
-            dx * dx + dy * dy
+            let along = |axis: usize| (point[axis] - start[axis]) * (end[axis] - start[axis]);
+            along(0) + along(1)
         };
         cuts.sort_by(|&a, &b| distance(a).total_cmp(&distance(b)).then(a.cmp(&b)));
         let stations: Vec<u32> = std::iter::once(from)

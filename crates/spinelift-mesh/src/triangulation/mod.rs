@@ -349,6 +349,18 @@ mod tests {
         );
     }
 
+    /// Found by a property test: one segment runs almost along another, and each place where they
+    /// were split made another crossing, until the hull was taken.
+    #[test]
+    fn segments_almost_along_one_another_are_split_for_good() {
+        let points = [(3, 10), (7, 7), (1, 11), (10, 5), (10, 4)];
+        let outline = points.map(|(x, y)| [f64::from(x) * 0.1, f64::from(y) * 0.1]);
+        let found = triangulate(&outline, PLAIN, &mut ()).expect("it encloses something");
+        assert!(matches!(found.repair, Some(Repair::Filled { .. })));
+        let exact = area(&filled(&points));
+        assert!((area(&found) * 100.0 - exact).abs() < 1e-4);
+    }
+
     /// Found by fuzzing: predicates that overflow or underflow contradict one another, and the
     /// insertion of a segment did not end.
     #[test]
