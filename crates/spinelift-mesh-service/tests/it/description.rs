@@ -106,7 +106,7 @@ async fn every_operation_is_answered_as_described() {
             }
         }
     }
-    assert_eq!(operations, 12);
+    assert_eq!(operations, 15);
     assert_eq!(document["openapi"], json!("3.1.0"));
 }
 

@@ -115,7 +115,7 @@ const ERRORS: &[(u16, &str, &str, Of)] = &[
         409,
         "JOB_NOT_FINISHED",
         "the job has not ended; cancel it first",
-        These(&["delete_job"]),
+        These(DELETE),
     ),
     (
         410,
@@ -174,12 +174,22 @@ const ERRORS: &[(u16, &str, &str, Of)] = &[
     (503, "SHUTTING_DOWN", "the service is shutting down", All),
 ];
 
+const DELETE: &[&str] = &[
+    "delete_job",
+    "delete_job_generate",
+    "delete_job_upload",
+    "delete_job_batch",
+];
+
 const ON_JOBS: &[&str] = &[
     "get_status",
     "get_result",
     "watch_job",
     "cancel_job",
     "delete_job",
+    "delete_job_generate",
+    "delete_job_upload",
+    "delete_job_batch",
 ];
 
 impl Of {
