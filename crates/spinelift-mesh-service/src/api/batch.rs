@@ -3,7 +3,7 @@
 use super::Api;
 use super::caller::Caller;
 use super::generate::{Warning, conflict, read_json};
-use super::openapi::{Id, Parameters, PresetName, WebUrl};
+use super::openapi::{BatchId, Id, Parameters, PresetName, WebUrl};
 use super::status::Status;
 use crate::engine::{AcceptedBatch, NewBatch};
 use crate::error::ApiError;
@@ -25,7 +25,7 @@ use utoipa::ToSchema;
 pub(super) struct BatchSchema {
     /// The batch's name; one is made if there is none. Together with the numbers of the images it
     /// has at most 128 characters. It must not be `.` or `..`.
-    #[schema(value_type = Option<Id>)]
+    #[schema(value_type = Option<BatchId>)]
     batch_id: Option<String>,
     /// The images.
     #[schema(min_items = 1, max_items = 500)]

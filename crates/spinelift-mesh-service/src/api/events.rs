@@ -1,5 +1,6 @@
 //! `GET …/mesh/{job_id}/events`: the progress of a job as it is made, as server-sent events.
 
+use super::openapi::EventMessage;
 use super::{Api, Named};
 use crate::engine::Watch;
 use crate::error::ApiError;
@@ -34,9 +35,9 @@ const END: &str = "end";
 #[utoipa::path(
     get, path = "/mesh/{job_id}/events", tag = "jobs", operation_id = "watch_job",
     params(("Last-Event-ID" = Option<String>, Header, nullable = false,
-        description = "The id of the event that was received last.", pattern = "^[!-~]{1,64}$")),
+        description = "The id of the event that was received last.")),
     responses(
-        (status = 200, description = "The events.", body = String,
+        (status = 200, description = "The events.", body = EventMessage,
             content_type = "text/event-stream"),
         (status = 204, description = "All events were received."),
     ),

@@ -114,7 +114,7 @@ enum ResultBody {
 #[utoipa::path(
     get, path = "/mesh/{job_id}/result", tag = "jobs", operation_id = "get_result",
     params(
-        ("If-None-Match" = Option<String>, Header, nullable = false, pattern = "^[ -~]{0,512}$",
+        ("If-None-Match" = Option<String>, Header, nullable = false,
             description = "The `ETag` of a mesh that the client has."),
         ("expires" = Option<String>, Query, nullable = false,
             description = "Part of the signature of a `result_url`."),

@@ -107,7 +107,7 @@ async fn every_operation_is_answered_as_described() {
             }
         }
     }
-    assert_eq!(operations, 14);
+    assert_eq!(operations, 17);
     assert_eq!(document["openapi"], json!("3.1.0"));
 }
 

@@ -1,5 +1,6 @@
 //! Documents that are made from the code: `UPDATE_DOCUMENTS=1` writes them anew.
 
+use spinelift_mesh_service::settings::SETTINGS;
 use spinelift_mesh_service::{Settings, openapi_document, settings};
 use std::fs;
 use std::path::Path;
@@ -40,4 +41,25 @@ fn the_api_is_described_as_it_is() {
     let document = openapi_document(&Settings::default());
     let text = serde_json::to_string_pretty(&document).unwrap();
     check("docs/openapi.json", &format!("{text}\n"));
+}
+
+/// Settings are named in capitals with an underscore; what else looks like that is listed here.
+#[test]
+fn the_readme_names_only_settings_that_exist() {
+    const OTHERS: [&str; 4] = [
+        "JOB_CANCELLED",
+        "SPINELIFT_BENCH_SPRITES",
+        "SPINELIFT_BENCH_PYTHON",
+        "LOG_LEVEL",
+    ];
+    let readme = include_str!("../../../../README.md");
+    let words = readme.split(|c: char| !(c.is_ascii_uppercase() || c == '_'));
+    let names: Vec<_> = words
+        .filter(|word| word.contains('_') && word.len() > 3 && !word.starts_with('_'))
+        .collect();
+    assert!(names.len() > 40, "{names:?}");
+    for name in names {
+        let is_setting = SETTINGS.iter().any(|spec| spec.name == name);
+        assert!(is_setting || OTHERS.contains(&name), "{name}");
+    }
 }

@@ -264,7 +264,7 @@ async fn the_numbers_after_a_mixture_of_jobs_are_exact() {
             3.0,
         ),
         ("spinelift_queue_wait_seconds", vec![], 6.0),
-        ("spinelift_image_bytes", vec![], 3.0),
+        ("spinelift_image_bytes", vec![], 2.0),
         (
             "spinelift_stage_duration_seconds",
             vec![("stage", "download")],

@@ -127,7 +127,7 @@ const ERRORS: &[(u16, &str, &str, Of)] = &[
         409,
         "JOB_NOT_FINISHED",
         "the job has not ended; cancel it first",
-        These(&["delete_job"]),
+        These(DELETE),
     ),
     (
         410,
@@ -192,6 +192,13 @@ const ERRORS: &[(u16, &str, &str, Of)] = &[
     (503, "SHUTTING_DOWN", "the service is shutting down", All),
 ];
 
+const DELETE: &[&str] = &[
+    "delete_job",
+    "delete_job_generate",
+    "delete_job_upload",
+    "delete_job_batch",
+];
+
 const ON_JOBS: &[&str] = &[
     "get_status",
     "get_result",
@@ -200,6 +207,9 @@ const ON_JOBS: &[&str] = &[
     "delete_job",
     "list_deliveries",
     "replay_delivery",
+    "delete_job_generate",
+    "delete_job_upload",
+    "delete_job_batch",
 ];
 
 impl Of {

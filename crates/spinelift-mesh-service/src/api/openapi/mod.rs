@@ -4,17 +4,19 @@ mod errors;
 mod schemas;
 
 pub(super) use schemas::{
-    FieldError, Id, NormalizedParameters, Parameters, PresetName, UploadRequest, WebUrl,
+    BatchId, EventMessage, FieldError, Id, NormalizedParameters, Parameters, PresetName,
+    UploadRequest, WebUrl,
 };
 
 use super::Api;
+use super::delete::ENDPOINTS;
 use crate::settings::Settings;
 
 use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -76,6 +78,7 @@ fn describe(routes: OpenApiRouter<Api>, settings: &Settings) -> Value {
     document["components"]["schemas"]["BatchRequest"]["properties"]["images"]["maxItems"] =
         settings.max_batch_size.get().into();
     if let Some(paths) = document["paths"].as_object_mut() {
+        add_named_jobs(paths, &settings.api_prefix);
         for (path, item) in paths {
             if path.contains("{job_id}") {
                 item["parameters"] = json!([job_id()]);
@@ -90,6 +93,17 @@ fn describe(routes: OpenApiRouter<Api>, settings: &Settings) -> Value {
         }
     }
     document
+}
+
+/// Jobs that have the names of endpoints can be deleted, too.
+fn add_named_jobs(paths: &mut Map<String, Value>, prefix: &str) {
+    let delete = paths[&format!("{prefix}/mesh/{{job_id}}")]["delete"].clone();
+    for name in ENDPOINTS {
+        let mut delete = delete.clone();
+        delete["operationId"] = format!("delete_job_{name}").into();
+        delete["summary"] = format!("Forgets the job that is named `{name}`.").into();
+        paths[&format!("{prefix}/mesh/{name}")]["delete"] = delete;
+    }
 }
 
 fn info() -> Value {
@@ -130,8 +144,9 @@ fn complete(operation: &mut Value) {
     let parameters = operation["parameters"].as_array().cloned();
     let request_id = json!({
         "name": "X-Request-ID", "in": "header", "required": false,
-        "description": "Comes back with the answer and is in the log; one is made if there is none.",
-        "schema": { "type": "string", "pattern": "^[!-~]{1,128}$" },
+        "description": "1 to 128 visible ASCII characters that come back with the answer and are in the log; \
+            anything else is replaced.",
+        "schema": { "type": "string" },
     });
     let declared = parameters.unwrap_or_default().into_iter();
     // Each path has its own, see above.

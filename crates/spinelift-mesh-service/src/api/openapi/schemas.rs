@@ -28,7 +28,9 @@ macro_rules! schema {
     };
 }
 
-schema!(Id, "JobId", id());
+schema!(Id, "JobId", id("hero-1"));
+schema!(BatchId, "BatchId", id("sprites"));
+schema!(EventMessage, "EventMessage", event());
 schema!(WebUrl, "WebUrl", url());
 schema!(PresetName, "PresetName", preset_name());
 schema!(Parameters, "Parameters", parameters(false));
@@ -63,7 +65,7 @@ fn text() -> ObjectBuilder {
 }
 
 /// Neither `.` nor `..`, which mean something else in paths.
-fn id() -> Object {
+fn id(example: &str) -> Object {
     text()
         .description(Some("The name of a job or batch; not `.` and not `..`."))
         .min_length(Some(1))
@@ -71,7 +73,41 @@ fn id() -> Object {
         .pattern(Some(
             r"^(\.{0,2}[A-Za-z0-9_~:-][A-Za-z0-9._~:-]*|\.{3}[A-Za-z0-9._~:-]*)$",
         ))
-        .examples(["hero-1"])
+        .examples([example])
+        .build()
+}
+
+fn event() -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::new(Type::Object))
+        .description(Some("One server-sent event, by its fields."))
+        .property(
+            "event",
+            text()
+                .description(Some("`progress` for each step, `end` for the last event."))
+                .enum_values(Some(["progress", "end"])),
+        )
+        .property(
+            "id",
+            text()
+                .description(Some("What to send as `Last-Event-ID`."))
+                .examples(["1.70"]),
+        )
+        .property(
+            "data",
+            text()
+                .description(Some(
+                    "JSON. Of `progress`: `job_id`, `progress`, `message`, and of a batch \
+                     `counts`. Of `end`: the status.",
+                ))
+                .content_media_type("application/json")
+                .examples([
+                    r#"{"job_id":"hero-1","progress":70,"message":"Triangulating mesh..."}"#,
+                ]),
+        )
+        .required("event")
+        .required("id")
+        .required("data")
         .build()
 }
 
@@ -142,12 +178,6 @@ impl PartialSchema for UploadRequest {
                 "The image: a PNG, WebP or JPEG of at most MAX_IMAGE_BYTES.",
             ))
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)));
-        let as_json = text()
-            .description(Some(
-                "Parameters as a JSON object; they lie over the preset's.",
-            ))
-            .content_media_type("application/json")
-            .examples([r#"{"detail_factor": 0.03}"#]);
         let form = ObjectBuilder::new()
             .schema_type(SchemaType::new(Type::Object))
             .description(Some(
@@ -156,7 +186,8 @@ impl PartialSchema for UploadRequest {
             ))
             .property("file", file)
             .required("file")
-            .property("parameters", as_json)
+            // An object in a form is a part of JSON.
+            .property("parameters", reference::<Parameters>())
             .property("preset", reference::<PresetName>())
             .property("callback_url", reference::<WebUrl>())
             .property("job_id", reference::<Id>());
@@ -171,6 +202,7 @@ impl PartialSchema for UploadRequest {
 impl ToSchema for UploadRequest {
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
         schemas.extend([
+            (Parameters::name().into_owned(), Parameters::schema()),
             (PresetName::name().into_owned(), PresetName::schema()),
             (WebUrl::name().into_owned(), WebUrl::schema()),
             (Id::name().into_owned(), Id::schema()),
