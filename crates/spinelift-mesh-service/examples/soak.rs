@@ -152,7 +152,7 @@ async fn client(world: Arc<World>, base: String, here: String) {
             "job_id": id,
             "parameters": {
                 "detail_factor": f64::from(fastrand::u32(1..50)) / 1000.0,
-                "internal_vertex_density": fastrand::u32(0..20),
+                "internal_vertex_density": fastrand::u32(0..4),
             },
         });
         let began = Instant::now();
