@@ -23,8 +23,8 @@ use utoipa::ToSchema;
 #[allow(dead_code, reason = "describes what is read field by field")]
 #[schema(as = BatchRequest)]
 pub(super) struct BatchSchema {
-    /// The batch's name; one is made if there is none. Together with the numbers of the images it
-    /// has at most 128 characters. It must not be `.` or `..`.
+    /// The batch's name; one is made if there is none. The same name with the same request is the
+    /// same batch.
     #[schema(value_type = Option<BatchId>)]
     batch_id: Option<String>,
     /// The images.

@@ -51,6 +51,9 @@ impl Form {
                     false => form.set_image(bytes),
                 }
                 has_file = true;
+            } else if !is_known(&name) {
+                // Warned of, whatever it holds and however often it comes.
+                form.fields.insert(name, Value::Null);
             } else {
                 match read_part(&mut part, MAX_TEXT).await? {
                     Some(bytes) => form.set(&name, &bytes),
@@ -85,7 +88,7 @@ impl Form {
         if text.is_empty() {
             return;
         }
-        let is_parameter = PARAMETERS.iter().any(|parameter| parameter.name == name);
+        let is_parameter = is_parameter(name);
         let value = match name {
             "parameters" => match json::read(bytes, json::MAX_VALUES) {
                 Ok(value) => value,
@@ -126,6 +129,14 @@ impl Form {
         let message = format!("{name} {reason}");
         self.errors.push(wrong(&name, value, &message));
     }
+}
+
+fn is_known(name: &str) -> bool {
+    matches!(name, "parameters" | "preset" | "callback_url" | "job_id") || is_parameter(name)
+}
+
+fn is_parameter(name: &str) -> bool {
+    PARAMETERS.iter().any(|parameter| parameter.name == name)
 }
 
 /// A number if it is one; the check of the parameters says if it should have been.

@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 use spinelift_mesh::MeshParameters;
 use std::collections::HashMap;
 
+/// Longest name of a batch, in characters: `-10000` may follow it.
+pub(crate) const MAX_BATCH_ID: usize = JobId::MAX_LENGTH - 6;
+
 const FIELDS: [&str; 5] = ["batch_id", "images", "parameters", "preset", "callback_url"];
 const IMAGE_FIELDS: [&str; 4] = ["image_url", "job_id", "parameters", "preset"];
 
@@ -40,7 +43,7 @@ impl BatchRequest {
                 .and_then(|_| fields.get("parameters")),
         };
         let callback_url = fields.callback_url();
-        let id = fields.id("batch_id").unwrap_or_else(JobId::generate);
+        let id = read_id(&mut fields);
         let images = read_images(&mut fields, &shared, most);
         let jobs = name_jobs(&mut fields, &id, images);
         fields.warn_of_unknown(&FIELDS);
@@ -118,23 +121,31 @@ fn read_image(
     (id, request)
 }
 
+/// The batch's name, or a new one.
+fn read_id(fields: &mut Fields<'_>) -> JobId {
+    let given = fields.id("batch_id");
+    if let Some(id) = &given
+        && id.as_str().len() > MAX_BATCH_ID
+    {
+        let reason = format!(
+            "must be at most {MAX_BATCH_ID} characters long: the numbers of the images follow it"
+        );
+        fields.refuse("batch_id", &id.as_str().into(), &reason);
+    }
+    given.unwrap_or_else(JobId::generate)
+}
+
 /// Gives every job a name of its own: the client's, or the batch's and a number from 1 on.
 fn name_jobs(fields: &mut Fields<'_>, batch: &JobId, images: Images) -> Vec<(JobId, JobRequest)> {
     let mut jobs = Vec::with_capacity(images.len());
     let mut taken: HashMap<JobId, String> = HashMap::new();
     taken.insert(batch.clone(), "batch_id".to_owned());
-    let mut too_long = false;
     for (index, (given, request)) in images.into_iter().enumerate() {
         let name = format!("images[{index}].job_id");
-        let id = match given {
-            Some(id) => id,
-            None => match JobId::parse(&format!("{batch}-{}", index + 1)) {
-                Ok(id) => id,
-                Err(_) => {
-                    too_long = true;
-                    continue;
-                }
-            },
+        let numbered = || JobId::parse(&format!("{batch}-{}", index + 1)).ok();
+        // Of a batch whose name is too long there will be no jobs anyway.
+        let Some(id) = given.or_else(numbered) else {
+            continue;
         };
         match taken.get(&id) {
             Some(other) => {
@@ -146,14 +157,6 @@ fn name_jobs(fields: &mut Fields<'_>, batch: &JobId, images: Images) -> Vec<(Job
             }
         }
         jobs.extend(request.map(|request| (id, request)));
-    }
-    if too_long {
-        let reason = format!(
-            "must leave room for the numbers of the images: with them it must not be longer than \
-             {} characters",
-            JobId::MAX_LENGTH
-        );
-        fields.refuse("batch_id", &batch.as_str().into(), &reason);
     }
     jobs
 }

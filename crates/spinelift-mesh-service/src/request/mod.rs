@@ -4,7 +4,7 @@ mod batch;
 mod echo;
 mod fields;
 
-pub(crate) use batch::BatchRequest;
+pub(crate) use batch::{BatchRequest, MAX_BATCH_ID};
 pub(crate) use echo::wrong;
 
 use crate::address::AddressPolicy;

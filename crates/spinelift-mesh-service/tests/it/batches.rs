@@ -118,7 +118,7 @@ async fn mistakes_name_the_image_they_are_in() {
         (json!("x"), "b", "images"),
         (
             json!([{ "image_url": good }]),
-            &*"x".repeat(127),
+            &*"x".repeat(123),
             "batch_id",
         ),
         (json!([{ "image_url": good }]), "a/b", "batch_id"),

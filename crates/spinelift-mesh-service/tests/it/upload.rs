@@ -67,6 +67,7 @@ async fn an_uploaded_image_becomes_the_mesh_that_a_loaded_one_does() {
             ("detail_factor", b"0.03"),
             ("callback_url", b""),
             ("note", b"x"),
+            ("note", b"\xff"),
             ("file", &image),
         ],
     )

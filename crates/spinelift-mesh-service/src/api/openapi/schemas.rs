@@ -1,5 +1,7 @@
 //! Schemas that are made of the library's tables, or that several requests share.
 
+use crate::job::JobId;
+use crate::request::MAX_BATCH_ID;
 use serde_json::{Value, json};
 use spinelift_mesh::parameters::{PARAMETERS, PRESETS, ParameterKind, ParameterSpec};
 use std::borrow::Cow;
@@ -28,8 +30,8 @@ macro_rules! schema {
     };
 }
 
-schema!(Id, "JobId", id("hero-1"));
-schema!(BatchId, "BatchId", id("sprites"));
+schema!(Id, "JobId", id("hero-1", JobId::MAX_LENGTH));
+schema!(BatchId, "BatchId", id("sprites", MAX_BATCH_ID));
 schema!(EventMessage, "EventMessage", event());
 schema!(WebUrl, "WebUrl", url());
 schema!(PresetName, "PresetName", preset_name());
@@ -65,11 +67,11 @@ fn text() -> ObjectBuilder {
 }
 
 /// Neither `.` nor `..`, which mean something else in paths.
-fn id(example: &str) -> Object {
+fn id(example: &str, longest: usize) -> Object {
     text()
         .description(Some("The name of a job or batch; not `.` and not `..`."))
         .min_length(Some(1))
-        .max_length(Some(128))
+        .max_length(Some(longest))
         .pattern(Some(
             r"^(\.{0,2}[A-Za-z0-9_~:-][A-Za-z0-9._~:-]*|\.{3}[A-Za-z0-9._~:-]*)$",
         ))
