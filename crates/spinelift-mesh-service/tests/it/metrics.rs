@@ -273,7 +273,7 @@ async fn the_numbers_after_a_mixture_of_jobs_are_exact() {
         (
             "spinelift_stage_duration_seconds",
             vec![("stage", "wait_same")],
-            3.0,
+            2.0,
         ),
         (
             "spinelift_stage_duration_seconds",
