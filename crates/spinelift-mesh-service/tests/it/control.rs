@@ -1,8 +1,9 @@
 //! Jobs that are listed, cancelled and deleted.
 
-use crate::harness::{Answer, Origin, TestService, eventually};
+use crate::harness::{Answer, Log, Origin, TestService, eventually};
 use serde_json::{Value, json};
 use spinelift_mesh_service::ApiKeys;
+use std::time::Duration;
 
 async fn cancel(service: &TestService, id: &str) -> Answer {
     let path = format!("/api/v1/mesh/{id}/cancel");
@@ -120,10 +121,16 @@ async fn a_waiting_job_is_cancelled_though_the_queue_is_full() {
     assert_eq!(cancel(&service, "a%2fb").await.code(), "JOB_NOT_FOUND");
 }
 
-/// The job would run until JOB_TIMEOUT, with the only place there is.
+/// The job has the only place there is, and would keep it for an hour.
 #[tokio::test]
 async fn a_running_job_gives_its_place_to_the_next_when_it_is_cancelled() {
-    let (service, origin) = (one_at_a_time().await, Origin::start().await);
+    let origin = Origin::start().await;
+    let service = TestService::start_with(|s| {
+        let hour = Duration::from_secs(60 * 60);
+        (s.image_first_byte_timeout, s.image_timeout, s.job_timeout) = (hour, hour, hour);
+        s.max_concurrent_downloads = 1.try_into().unwrap();
+    })
+    .await;
     service.accept("hangs", &origin.url("/hang.png")).await;
     service.running("hangs").await;
     service.accept("next", &origin.url("/disc.png")).await;
@@ -132,9 +139,11 @@ async fn a_running_job_gives_its_place_to_the_next_when_it_is_cancelled() {
     assert_eq!(service.status("hangs").await.body["progress"], 10);
 }
 
-/// Every core computes a mesh that takes far longer than this test, unless it is stopped.
+/// Every core computes, is told to stop, and none of the computations comes to its end. That a
+/// computation ends with whoever waits for it is tested beside the code.
 #[tokio::test]
-async fn a_computation_stops_when_its_job_is_cancelled() {
+async fn computations_stop_when_their_jobs_are_cancelled() {
+    let log = Log::keep();
     let origin = Origin::start().await;
     let service = TestService::start_with(|s| {
         s.max_mesh_vertices = 10_000_000.try_into().unwrap();
@@ -142,30 +151,44 @@ async fn a_computation_stops_when_its_job_is_cancelled() {
     })
     .await;
     let cores = std::thread::available_parallelism().unwrap().get();
-    for number in 0..cores {
-        let body = json!({
+    let images = (1..=cores).map(|number| {
+        json!({
             "image_url": origin.url("/large.png"),
-            "parameters": {
-                "internal_vertex_density": 100, "density_scaling_factor": 10000,
-                "min_contour_area": number + 1,
-            },
-            "job_id": format!("j{number}"),
-        });
-        assert_eq!(service.generate(&body).await.status, 202);
-    }
-    for number in 0..cores {
-        eventually("it triangulates", || async {
-            let body = service.status(&format!("j{number}")).await.body;
-            (body["progress"] == 70).then_some(())
+            // Each its own mesh: of equal ones one would be computed.
+            "parameters": { "min_contour_area": number },
         })
-        .await;
-    }
-    for number in 0..cores {
-        let answer = cancel(&service, &format!("j{number}")).await;
-        assert_eq!(answer.body["cancelled"], true, "{answer:?}");
-        assert_eq!(answer.body["progress"], 70);
-    }
-    // A core is free for it only if one of them was stopped.
+    });
+    let batch = json!({
+        "batch_id": "stopped",
+        "images": images.collect::<Vec<_>>(),
+        "parameters": { "internal_vertex_density": 100, "density_scaling_factor": 10000 },
+    });
+    let request = service.request("POST", "/api/v1/mesh/batch");
+    let accepted = service.send(request.body(batch.to_string())).await;
+    assert_eq!(accepted.status, 202, "{accepted:?}");
+    eventually("a core triangulates", || async {
+        let list = service.get("/api/v1/mesh?status=running").await.body;
+        let mut jobs = list["jobs"].as_array().unwrap().iter();
+        jobs.any(|job| job["progress"] == 70).then_some(())
+    })
+    .await;
+    assert_eq!(cancel(&service, "stopped").await.body["cancelled"], true);
+    let cancelled = service.get("/api/v1/mesh?status=cancelled").await.body;
+    let cancelled = cancelled["jobs"].as_array().unwrap().iter();
+    let running = cancelled.filter(|job| job["attempts"] == 1).count();
+    assert!(running > 0);
+    let logged = |message: &str| {
+        let text = log.text();
+        let lines = text
+            .lines()
+            .filter(|line| line.contains("\"job_id\":\"stopped-"));
+        lines.filter(|line| line.contains(message)).count()
+    };
+    eventually("all of them are told", || async {
+        (logged("job cancelled while it ran") == running).then_some(())
+    })
+    .await;
+    assert_eq!(logged("counts for nothing"), 0);
     service.accept("next", &origin.url("/disc.png")).await;
     assert_eq!(service.ended("next").await["status"], "completed");
 }

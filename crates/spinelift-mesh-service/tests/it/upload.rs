@@ -166,6 +166,14 @@ async fn an_image_that_is_too_large_names_the_setting() {
 }
 
 #[tokio::test]
+async fn an_image_of_some_megabytes_passes() {
+    let (service, origin) = (TestService::start().await, Origin::start().await);
+    let mut image = disc(&origin).await;
+    image.resize(5_000_000, 0);
+    assert_eq!(upload(&service, &[("file", &image)]).await.status, 202);
+}
+
+#[tokio::test]
 async fn the_same_image_under_an_id_is_the_same_job_and_another_a_conflict() {
     let origin = Origin::start().await;
     let service =
