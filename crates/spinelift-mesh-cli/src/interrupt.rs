@@ -9,6 +9,16 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+/// A file that grows beyond the limit on its size (`ulimit -f`) is an error like that of a full disk
+/// from here on, and not the end of the process.
+pub(crate) fn outlive_file_size_limit() {
+    #[cfg(unix)]
+    {
+        // Whatever receives the signal will do. Without it, it ends the process as usual.
+        let _ = flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+    }
+}
+
 /// Tells whether the user wants the command to stop.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Interrupt {

@@ -21,6 +21,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    interrupt::outlive_file_size_limit();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

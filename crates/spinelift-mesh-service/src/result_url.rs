@@ -1,13 +1,13 @@
 //! Under which URL a result can be fetched.
 
 use crate::auth::{SignatureError, UrlSigner, is_signed};
+use crate::clock;
 use crate::job::{Batch, Job, JobId};
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 /// Longest host name there is, in bytes.
 const MAX_HOST: usize = 253;
@@ -71,7 +71,7 @@ impl ResultUrls {
         // What `base` has of a path is cut off by a proxy, so it is not signed.
         let path = format!("{}/mesh/{id}/result", self.prefix);
         match &self.signer {
-            Some(signer) => format!("{base}{path}?{}", signer.query(&path, SystemTime::now())),
+            Some(signer) => format!("{base}{path}?{}", signer.query(&path, clock::now().into())),
             None => format!("{base}{path}"),
         }
     }
@@ -84,7 +84,7 @@ impl ResultUrls {
             .strip_prefix(&*self.prefix)
             .is_some_and(|path| path.starts_with("/mesh/") && path.ends_with("/result"));
         let signer = self.signer.as_ref().filter(|_| is_result)?;
-        Some(signer.verify(uri.path(), query, SystemTime::now()))
+        Some(signer.verify(uri.path(), query, clock::now().into()))
     }
 }
 

@@ -4,6 +4,8 @@
 mod batch;
 mod command;
 mod demo;
+#[cfg(target_os = "linux")]
+mod faults;
 mod generate;
 #[cfg(unix)]
 mod interrupt;

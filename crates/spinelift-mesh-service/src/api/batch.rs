@@ -7,6 +7,7 @@ use super::openapi::{BatchId, Id, Parameters, PresetName, WebUrl};
 use super::status::Status;
 use crate::engine::{AcceptedBatch, NewBatch};
 use crate::error::ApiError;
+use crate::fault;
 use crate::json;
 use crate::request::BatchRequest;
 use axum::Json;
@@ -109,6 +110,7 @@ pub(super) async fn batch(
     };
     let status = match api.engine.accept_batch(batch).await? {
         AcceptedBatch::Created => {
+            fault::point("batch-accepted").await;
             tracing::info!(job_id = %request.id, images = jobs.len(), "batch accepted");
             Status::Processing
         }

@@ -4,6 +4,7 @@ use super::status::StatusBody;
 use super::{Api, Named, not_found};
 use crate::engine::Cancelled;
 use crate::error::ApiError;
+use crate::fault;
 use crate::job::{JobId, Source};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -39,6 +40,7 @@ pub(super) async fn cancel(
         Some(Cancelled::AlreadyEnded) => false,
         None => return Err(not_found(id.as_str())),
     };
+    fault::point("cancelled").await;
     let named = api.named(id.as_str()).await?;
     if let Named::Job(job) = &named
         && let Source::Upload { digest } = &job.request.source

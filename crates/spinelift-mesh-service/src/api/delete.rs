@@ -3,6 +3,7 @@
 use super::{Api, not_found};
 use crate::engine::Deleted;
 use crate::error::ApiError;
+use crate::fault;
 use crate::job::JobId;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -38,6 +39,7 @@ impl Api {
         };
         match deleted {
             Some(Deleted::Gone(unused)) => {
+                fault::point("deleted").await;
                 self.storage.remove_results(&unused).await;
                 tracing::info!(job_id = id, "deleted");
                 Ok(StatusCode::NO_CONTENT)

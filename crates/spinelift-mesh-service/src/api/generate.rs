@@ -7,6 +7,7 @@ use super::wait::Wait;
 use super::{Api, result};
 use crate::engine::{self, NewJob};
 use crate::error::ApiError;
+use crate::fault;
 use crate::job::{Job, JobId, JobRequest, JobState};
 use crate::json;
 use crate::request::{Invalid, MeshRequest};
@@ -166,6 +167,7 @@ impl Api {
         };
         match self.engine.accept(job).await? {
             engine::Accepted::Created => {
+                fault::point("accepted").await;
                 tracing::info!(job_id = %name.id, "job accepted");
                 Ok(JobState::Queued)
             }

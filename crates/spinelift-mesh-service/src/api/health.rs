@@ -1,10 +1,10 @@
 //! `GET /health`, `/health/live`, `/health/ready`.
 
 use super::Api;
+use crate::clock;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use chrono::Utc;
 use serde_json::{Value, json};
 
 /// The process is alive. It asks nothing else, so it never lies about that.
@@ -12,7 +12,7 @@ pub(crate) async fn health() -> Json<Value> {
     Json(json!({
         "status": "healthy",
         "version": env!("CARGO_PKG_VERSION"),
-        "timestamp": Utc::now().format("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        "timestamp": clock::now().format("%Y-%m-%dT%H:%M:%SZ").to_string(),
     }))
 }
 

@@ -7,6 +7,7 @@ use super::generate::{AcceptedBody, EndedBody, both};
 use super::openapi::UploadRequest;
 use super::wait::Wait;
 use crate::error::ApiError;
+use crate::fault;
 use crate::job::{JobId, JobRequest, JobState, Source};
 use crate::request::MeshRequest;
 use axum::body::Bytes;
@@ -85,6 +86,7 @@ impl Storing {
         };
         let turn = api.uploads.enter(&name.id).await;
         let stored = api.storage.put_upload(&name.id, &digest, image).await;
+        fault::point("upload-stored").await;
         let accepted = match stored {
             Ok(()) => api.accept(&caller, &name, request).await,
             Err(error) => {

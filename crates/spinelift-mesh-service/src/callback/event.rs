@@ -1,5 +1,6 @@
 //! The bodies of callbacks.
 
+use crate::clock;
 use crate::job::{Batch, Counts, Job, JobError, JobId, JobState, Progress};
 use chrono::{DateTime, Timelike, Utc};
 use serde::Serialize;
@@ -28,7 +29,7 @@ impl Event {
             job_id: id.as_str().into(),
             progress: progress.percent,
             message: progress.message.to_string(),
-            timestamp: python_isoformat(Utc::now()),
+            timestamp: python_isoformat(clock::now()),
             status: None,
             result_url: None,
             error: None,

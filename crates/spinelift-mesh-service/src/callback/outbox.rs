@@ -5,10 +5,11 @@ use super::event::Event;
 use super::panic::surviving;
 use super::post::NotTaken;
 use super::retry::Retries;
+use crate::clock;
 use crate::engine::{Attempt, Delivery, EngineError, JobEngine, Lane, Next};
+use crate::fault;
 use crate::redacted::RedactedUrl;
 use crate::result_url::ResultUrls;
-use chrono::Utc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
@@ -68,9 +69,10 @@ impl Dispatcher {
 
     async fn deliver(&self, delivery: Delivery, _lane: Lane) {
         self.callbacks.told(&delivery.of).await;
-        let (at, began) = (Utc::now(), Instant::now());
+        let (at, began) = (clock::now(), Instant::now());
         let outcome = surviving(self.attempt(&delivery)).await;
         let outcome = outcome.unwrap_or_else(Outcome::NotTaken);
+        fault::point("callback-unrecorded").await;
         let (next, status, error) = match outcome {
             Outcome::Closed => return,
             Outcome::Taken(status) => (Next::Delivered, Some(status), None),
@@ -102,6 +104,7 @@ impl Dispatcher {
         };
         let lane = self.callbacks.lanes.to(url.reveal());
         let _room = lane.enter().await;
+        fault::point("callback-unsent").await;
         match self.callbacks.poster.post(&url, &delivery.id, &event).await {
             Ok(status) => Outcome::Taken(status),
             Err(failure) => Outcome::NotTaken(failure),

@@ -3,11 +3,11 @@
 use super::event::Event;
 use super::signature::WebhookSecrets;
 use crate::address::Outbound;
+use crate::clock;
 use crate::engine::DeliveryId;
 use crate::metrics::CallbackMetrics;
 use crate::redacted::RedactedUrl;
 use crate::trace::{self, Traces};
-use chrono::Utc;
 use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use std::sync::Arc;
@@ -96,7 +96,7 @@ impl Poster {
     ) -> Result<Response, NotTaken> {
         let body =
             serde_json::to_vec(event).map_err(|error| NotTaken::unanswered(error.to_string()))?;
-        let timestamp = Utc::now().timestamp();
+        let timestamp = clock::now().timestamp();
         let mut request = self
             .outbound
             .post(url.reveal())
@@ -127,7 +127,7 @@ fn judge(answer: &Response) -> Result<u16, NotTaken> {
     Err(NotTaken {
         status: Some(status.as_u16()),
         reason: format!("HTTP status {}", status.as_u16()),
-        retry_after: value.and_then(|value| retry_after(value, SystemTime::now())),
+        retry_after: value.and_then(|value| retry_after(value, clock::now().into())),
     })
 }
 

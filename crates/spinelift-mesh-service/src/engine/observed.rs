@@ -6,6 +6,7 @@ use super::{
     DeliveryRecord, EngineError, Expired, Fenced, Filter, JobEngine, Lane, NewBatch, NewJob, Next,
     Outbox, Outcome, Page, Replayed, ResultIndex, ResultKey, ResultObject, StoredResult, Watch,
 };
+use crate::clock;
 use crate::job::{Batch, Job, JobId, Progress};
 use crate::metrics::Metrics;
 use crate::trace::Traces;
@@ -67,7 +68,7 @@ impl<E: JobEngine> JobEngine for Observed<E> {
             && claim.job.attempts == 1
         {
             // The clock may have been set back.
-            let waited = (Utc::now() - claim.job.created_at).to_std();
+            let waited = (clock::now() - claim.job.created_at).to_std();
             self.metrics
                 .jobs
                 .queue_wait

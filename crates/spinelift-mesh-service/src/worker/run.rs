@@ -8,6 +8,7 @@ use crate::callback::{BatchLine, Callbacks};
 use crate::engine::{
     Claim, Fenced, JobEngine, Lane, Outcome, ResultKey, ResultObject, StoredResult,
 };
+use crate::fault;
 use crate::health::Activity;
 use crate::job::{Job, JobError, Source};
 use crate::memory::{MemoryBudget, TooLarge};
@@ -121,7 +122,9 @@ impl Runner {
     ) -> Result<Made, JobError> {
         // To the client the download is part of the first step, so that begins here.
         reporter.step(Step::LoadImage);
+        fault::point("claimed").await;
         let image = self.load(&claim.job).await?;
+        fault::point("loaded").await;
         drop(lane);
         let key = ResultKey::new(&image.digest, &claim.job.request.parameters);
         let stages = &self.metrics.stages;
@@ -218,10 +221,12 @@ impl Runner {
         let stages = &self.metrics.stages;
         let _slot = stages.time("wait_slot", self.slots.acquire()).await.ok();
         let result = self.compute(claim, image, reporter).await?;
+        fault::point("computed").await;
         let object = self.storage.name_result(&key);
         let bytes = result.len() as u64;
         let store = stages.time("store", self.store(&object, result));
         store.instrument(trace_span!("store")).await;
+        fault::point("stored").await;
         Ok(StoredResult::New { key, object, bytes })
     }
 
@@ -295,6 +300,7 @@ impl Runner {
         let batch = self.callbacks.open_batch(&claim.job);
         let record = self.record(claim, outcome);
         let fenced = self.metrics.stages.time("record", record).await;
+        fault::point("ended").await;
         if let (Fenced::Recorded, Some(line)) = (fenced, batch) {
             self.tell_batch(&line).await;
         }

@@ -1,6 +1,7 @@
 //! Tidying up: jobs whose time is over, results beyond the bound of the cache, and what a crash
 //! left behind.
 
+use crate::clock;
 use crate::engine::{EngineError, Filter, JobEngine, StateFilter};
 use crate::job::Source;
 use crate::storage::Storage;
@@ -12,8 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Pause between two rounds.
-const PAUSE: Duration = Duration::from_secs(30);
+/// Pause between two rounds; tests of faults do not wait for them.
+const PAUSE: Duration = match cfg!(feature = "fault-points") {
+    false => Duration::from_secs(30),
+    true => Duration::from_millis(200),
+};
 
 /// What a crash left is removed when it is older than this: what is younger may be in use.
 const LEFT: Duration = Duration::from_secs(60 * 60);
@@ -71,6 +75,7 @@ impl Sweeper {
 
     /// A crash between writing an object and recording it leaves the object.
     async fn remove_leftovers(&self) -> Result<(), EngineError> {
+        // The time of the system, as files have it.
         let before = Utc::now() - LEFT;
         let mut results = pin!(self.storage.results_before(before));
         while let Some(objects) = results.next().await {
@@ -113,7 +118,7 @@ struct Clock {
 impl Default for Clock {
     fn default() -> Self {
         Self {
-            began: (Instant::now(), Utc::now()),
+            began: (Instant::now(), clock::now()),
             distrusted_until: None,
         }
     }
@@ -122,7 +127,7 @@ impl Default for Clock {
 impl Clock {
     /// The time, unless the clock was set forward within the last hour.
     fn now(&mut self) -> Option<DateTime<Utc>> {
-        self.judge(Instant::now(), Utc::now())
+        self.judge(Instant::now(), clock::now())
     }
 
     fn judge(&mut self, monotonic: Instant, wall: DateTime<Utc>) -> Option<DateTime<Utc>> {

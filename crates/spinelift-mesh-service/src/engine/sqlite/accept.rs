@@ -3,10 +3,11 @@
 use super::memory::{Memory, Waiting};
 use super::rows;
 use super::writer::{Room, Writer};
+use crate::clock;
 use crate::engine::{Accepted, AcceptedBatch, EngineError, NewBatch, NewJob};
+use crate::fault;
 use crate::job::{JobId, JobRequest};
 use crate::redacted::RedactedUrl;
-use chrono::Utc;
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
@@ -57,6 +58,7 @@ fn write_job(
         batch: None,
     };
     insert(connection, &job.id, &job.request, &common)?;
+    fault::blocking_point("accept-written");
     room.take(&job.client, 1);
     Ok(Ok(Accepted::Created))
 }
@@ -125,7 +127,7 @@ fn write_batch(
             batch.callback_url.as_ref().map(RedactedUrl::server),
             &batch.base_url,
             u32::try_from(batch.jobs.len()).unwrap_or(u32::MAX),
-            Utc::now().timestamp_millis(),
+            clock::now().timestamp_millis(),
         ))?;
     let common = Common {
         base_url: &batch.base_url,
@@ -187,7 +189,7 @@ fn insert(
             request.source.server(),
             request.receiver(),
             common.batch.map(JobId::as_str),
-            Utc::now().timestamp_millis(),
+            clock::now().timestamp_millis(),
         ))?;
     Ok(())
 }

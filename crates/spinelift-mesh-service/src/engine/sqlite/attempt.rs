@@ -4,9 +4,9 @@ use super::ending::{self, Ending, follow};
 use super::memory::{Ended, Waiting};
 use super::rows;
 use super::writer::Writer;
+use crate::clock;
 use crate::engine::{Claim, EngineError, Fenced, Outcome, ResultObject, StoredResult};
 use crate::job::{Job, JobError, JobId};
-use chrono::Utc;
 use rusqlite::Connection;
 use std::mem::take;
 
@@ -31,10 +31,11 @@ fn write_start(
 ) -> rusqlite::Result<Option<Job>> {
     let started = connection
         .prepare_cached(
-            "UPDATE jobs SET state = 'running', attempts = attempts + 1, started_at = ?2 \
+            "UPDATE jobs SET state = 'running', attempts = attempts + 1, \
+             started_at = max(?2, created_at) \
              WHERE id = ?1 AND state = 'queued'",
         )?
-        .execute((id.as_str(), Utc::now().timestamp_millis()))?;
+        .execute((id.as_str(), clock::now().timestamp_millis()))?;
     if started == 0 {
         return Ok(None);
     }
@@ -87,7 +88,7 @@ fn write_finish(
     if !is_latest {
         return Ok(Fenced::Superseded);
     }
-    let now = Utc::now().timestamp_millis();
+    let now = clock::now().timestamp_millis();
     match outcome {
         Outcome::Completed(result) => {
             let Some((object, cached)) = record(connection, result, now)? else {
@@ -96,7 +97,7 @@ fn write_finish(
             connection
                 .prepare_cached(
                     "UPDATE jobs SET state = 'completed', percent = 100, result = ?2, \
-                     cached = ?3, finished_at = ?4 WHERE id = ?1",
+                     cached = ?3, finished_at = max(?4, started_at) WHERE id = ?1",
                 )?
                 .execute((id, object.as_str(), cached, now))?;
         }
@@ -104,7 +105,7 @@ fn write_finish(
             connection
                 .prepare_cached(
                     "UPDATE jobs SET state = 'failed', percent = ?2, error = ?3, \
-                     finished_at = ?4 WHERE id = ?1",
+                     finished_at = max(?4, started_at) WHERE id = ?1",
                 )?
                 .execute((id, percent, ending::to_text(error)?, now))?;
         }

@@ -3,11 +3,11 @@
 use super::memory::Waiting;
 use super::rows;
 use super::writer::Writer;
+use crate::clock;
 use crate::engine::{
     Attempt, Delivery, DeliveryId, DeliveryRecord, DeliveryState, EngineError, Next, Replayed,
 };
 use crate::job::JobId;
-use chrono::Utc;
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::time::Duration;
 
@@ -36,19 +36,23 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     })
 }
 
-/// Those that are to be made, with the time until each is due.
+/// Those that are to be made, with the time until each is due: no longer than it was to wait when
+/// that was noted, because the clock may have been set back since.
 pub(super) fn pending(
     connection: &Connection,
 ) -> rusqlite::Result<Vec<(Waiting<DeliveryId>, Duration)>> {
-    let now = Utc::now().timestamp_millis();
+    let now = clock::now().timestamp_millis();
     connection
         .prepare(
-            "SELECT id, receiver, next_at FROM deliveries WHERE state = 'pending' ORDER BY id",
+            "SELECT id, receiver, next_at, coalesce((SELECT at FROM attempts \
+             WHERE delivery = deliveries.id ORDER BY seq DESC LIMIT 1), created_at) \
+             FROM deliveries WHERE state = 'pending' ORDER BY id",
         )?
         .query_map([], |row| {
             let id = DeliveryId::new(&row.get::<_, String>(0)?);
             let server = row.get(1)?;
-            let wait = u64::try_from(row.get::<_, i64>(2)? - now).unwrap_or(0);
+            let (next_at, noted_at): (i64, i64) = (row.get(2)?, row.get(3)?);
+            let wait = u64::try_from(next_at - now.max(noted_at)).unwrap_or(0);
             Ok((Waiting { id, server }, Duration::from_millis(wait)))
         })?
         .collect()
@@ -105,7 +109,7 @@ fn write_attempt(
         Next::GiveUp => ("failed", None),
         Next::RetryAfter(delay) => ("pending", Some(delay)),
     };
-    let now = Utc::now().timestamp_millis();
+    let now = clock::now().timestamp_millis();
     let next_at = delay.map(|delay| {
         let delay = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
         now.saturating_add(delay)
@@ -231,6 +235,6 @@ fn write_replay(
         .prepare_cached(
             "UPDATE deliveries SET state = 'pending', attempts = 0, next_at = ?2 WHERE id = ?1",
         )?
-        .execute((id.as_str(), Utc::now().timestamp_millis()))?;
+        .execute((id.as_str(), clock::now().timestamp_millis()))?;
     Ok(Some((was_pending, Waiting { id, server })))
 }

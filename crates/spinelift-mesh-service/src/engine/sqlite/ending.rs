@@ -1,9 +1,9 @@
 //! What the end of a job brings about in the file, whoever ended it.
 
 use super::memory::{Ended, Waiting};
+use crate::clock;
 use crate::engine::DeliveryId;
 use crate::job::{JobError, JobId};
-use chrono::Utc;
 use rusqlite::Connection;
 
 /// How a job ends without an attempt having ended it.
@@ -13,7 +13,8 @@ pub(super) enum Ending<'a> {
     Cancelled { percent: u8 },
 }
 
-/// Ends a job that has not ended; not if it has.
+/// Ends a job that has not ended; not if it has. Not before it began, even if the clock was set
+/// back.
 pub(super) fn end(
     connection: &Connection,
     id: &str,
@@ -27,9 +28,10 @@ pub(super) fn end(
     let changed = connection
         .prepare_cached(
             "UPDATE jobs SET state = ?2, percent = coalesce(?3, percent), error = ?4, \
-             finished_at = ?5 WHERE id = ?1 AND state IN ('queued', 'running')",
+             finished_at = max(?5, coalesce(started_at, created_at)) \
+             WHERE id = ?1 AND state IN ('queued', 'running')",
         )?
-        .execute((id, state, percent, error, Utc::now().timestamp_millis()))?;
+        .execute((id, state, percent, error, clock::now().timestamp_millis()))?;
     match changed {
         0 => Ok(()),
         _ => follow(connection, id, false, ended),
@@ -75,10 +77,10 @@ fn count(
         .execute((batch, completed, !completed))?;
     let all = connection
         .prepare_cached(
-            "UPDATE batches SET finished_at = ?2 \
+            "UPDATE batches SET finished_at = max(?2, created_at) \
              WHERE id = ?1 AND finished_at IS NULL AND completed + failed >= total",
         )?
-        .execute((batch, Utc::now().timestamp_millis()))?;
+        .execute((batch, clock::now().timestamp_millis()))?;
     if all > 0 {
         let receiver: Option<String> = connection
             .prepare_cached("SELECT receiver FROM batches WHERE id = ?1")?
@@ -97,7 +99,7 @@ fn deliver(
     receiver: String,
 ) -> rusqlite::Result<Waiting<DeliveryId>> {
     let id = DeliveryId::generate();
-    let now = Utc::now().timestamp_millis();
+    let now = clock::now().timestamp_millis();
     connection
         .prepare_cached(
             "INSERT INTO deliveries (id, job, receiver, state, created_at, next_at) \

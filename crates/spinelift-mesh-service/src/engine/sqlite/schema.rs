@@ -8,14 +8,20 @@ use crate::job::{JobError, JobId, JobRequest};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use url::Url;
 
 /// The version of the schema, in the file's `user_version`. Raise it with every change.
-const VERSION: u32 = 2;
+const VERSION: i64 = 2;
 
 /// `SPLM`, in the file's `application_id`: tells our files from those of other programs.
-const APPLICATION: u32 = u32::from_be_bytes(*b"SPLM");
+const APPLICATION: i64 = u32::from_be_bytes(*b"SPLM") as i64;
+
+/// How every SQLite database begins.
+const MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// Files up to this size are checked page by page at start; it takes some 0.1 s. Larger ones are
 /// left to the checks that SQLite makes while reading.
@@ -129,17 +135,17 @@ pub enum OpenError {
     },
     /// A later version of the service wrote it.
     #[error(
-        "the job database {} has schema version {found}, this service knows up to {supported}: \
-         run the newer service, or set DATABASE_PATH to another file",
+        "the job database {} has schema version {found}, this service knows 1 to {supported}: \
+         run the service that wrote it, or set DATABASE_PATH to another file",
         path.display()
     )]
     Newer {
         /// The database.
         path: PathBuf,
         /// Its schema version.
-        found: u32,
+        found: i64,
         /// The latest one known here.
-        supported: u32,
+        supported: i64,
     },
     /// It belongs to another program.
     #[error(
@@ -161,6 +167,27 @@ pub enum OpenError {
         path: PathBuf,
         /// What SQLite said.
         reason: String,
+    },
+    /// The database is gone, and its write-ahead log, which may hold jobs, is still there.
+    #[error(
+        "the job database {} is missing or empty, but there are jobs in {}: restore the database, \
+         or move that file away to start with an empty one",
+        path.display(),
+        wal(path).display()
+    )]
+    Orphaned {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Another program keeps it locked.
+    #[error(
+        "the job database {} is locked by another program (a backup, a shell): start again when \
+         that has ended",
+        path.display()
+    )]
+    Locked {
+        /// The database.
+        path: PathBuf,
     },
     /// SQLite could not use it for another reason.
     #[error("the job database {} cannot be opened: {source}", path.display())]
@@ -194,6 +221,7 @@ impl OpenError {
                 path,
                 reason: source.to_string(),
             },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Locked { path },
             _ => OpenError::Database { path, source },
         }
     }
@@ -202,10 +230,12 @@ impl OpenError {
 /// Opens the connection that writes. A file that is not ours is not touched: it is looked at
 /// through a read-only connection first.
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
-    let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    let exists = size > 0 || wal_exists(path);
-    if exists {
-        inspect(path, size)?;
+    let (size, logged) = (size(path), size(&wal(path)));
+    match (size, logged) {
+        (0, 0) => {}
+        // SQLite would remove the log.
+        (0, _) => return Err(OpenError::Orphaned { path: path.into() }),
+        _ => inspect(path, size, logged > 0)?,
     }
     let of = |source| OpenError::of(path, source);
     let mut connection = Connection::open(path).map_err(of)?;
@@ -223,25 +253,35 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-fn wal_exists(path: &Path) -> bool {
+fn wal(path: &Path) -> PathBuf {
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");
-    std::fs::metadata(wal).is_ok_and(|metadata| metadata.len() > 0)
+    wal.into()
+}
+
+/// 0 if there is no such file.
+fn size(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
 /// Refuses what is not ours, newer or damaged.
-fn inspect(path: &Path, size: u64) -> Result<(), OpenError> {
+fn inspect(path: &Path, size: u64, is_logged: bool) -> Result<(), OpenError> {
+    check_magic(path)?;
     let of = |source| OpenError::of(path, source);
-    let connection = open_for_reading(path)?;
-    let application: u32 = pragma(&connection, "application_id").map_err(of)?;
-    let version: u32 = pragma(&connection, "user_version").map_err(of)?;
+    let connection = match is_logged {
+        true => open_for_reading(path)?,
+        false => open_as_it_is(path)?,
+    };
+    let application = pragma(&connection, "application_id").map_err(of)?;
+    let version = pragma(&connection, "user_version").map_err(of)?;
     let tables: u32 = connection
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
         .map_err(of)?;
-    if application != APPLICATION && (tables > 0 || application != 0) {
+    let is_blank = application == 0 && version == 0 && tables == 0;
+    if application != APPLICATION && !is_blank {
         return Err(OpenError::Foreign { path: path.into() });
     }
-    if version > VERSION {
+    if !is_blank && !(1..=VERSION).contains(&version) {
         return Err(OpenError::Newer {
             path: path.into(),
             found: version,
@@ -262,7 +302,40 @@ fn inspect(path: &Path, size: u64) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<u32> {
+/// SQLite takes a file of one byte for an empty one, and overwrites it.
+fn check_magic(path: &Path) -> Result<(), OpenError> {
+    let io = |source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut magic = Vec::new();
+    let file = File::open(path).map_err(io)?;
+    file.take(MAGIC.len() as u64)
+        .read_to_end(&mut magic)
+        .map_err(io)?;
+    if magic == MAGIC {
+        return Ok(());
+    }
+    Err(OpenError::Corrupt {
+        path: path.into(),
+        reason: "it does not begin as one does".to_owned(),
+    })
+}
+
+/// Opens a connection that leaves no file behind, for a database without a write-ahead log: an
+/// ordinary one that only reads makes such a log.
+fn open_as_it_is(path: &Path) -> Result<Connection, OpenError> {
+    let Ok(mut url) = Url::from_file_path(path) else {
+        return open_for_reading(path);
+    };
+    url.set_query(Some("immutable=1"));
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(url.as_str(), flags).map_err(|source| OpenError::of(path, source))
+}
+
+fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, name, |row| row.get(0))
 }
 
