@@ -278,12 +278,12 @@ async fn the_numbers_after_a_mixture_of_jobs_are_exact() {
         (
             "spinelift_stage_duration_seconds",
             vec![("stage", "wait_core")],
-            2.0,
+            1.0,
         ),
         (
             "spinelift_stage_duration_seconds",
             vec![("stage", "load_image")],
-            2.0,
+            1.0,
         ),
         (
             "spinelift_stage_duration_seconds",
