@@ -96,7 +96,6 @@ pub(crate) async fn deliveries(
 #[utoipa::path(
     post, path = "/mesh/{job_id}/deliveries/{delivery_id}/replay", tag = "callbacks",
     operation_id = "replay_delivery",
-    params(("delivery_id" = String, Path, description = "The delivery.")),
     responses((status = 202, description = "It is due.", body = DeliveryView)),
 )]
 pub(crate) async fn replay(

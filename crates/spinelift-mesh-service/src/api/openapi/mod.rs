@@ -80,8 +80,12 @@ fn describe(routes: OpenApiRouter<Api>, settings: &Settings) -> Value {
     if let Some(paths) = document["paths"].as_object_mut() {
         add_named_jobs(paths, &settings.api_prefix);
         for (path, item) in paths {
-            if path.contains("{job_id}") {
-                item["parameters"] = json!([job_id()]);
+            let parameters: Vec<_> = [("{job_id}", job_id()), ("{delivery_id}", delivery_id())]
+                .into_iter()
+                .filter_map(|(name, parameter)| path.contains(name).then_some(parameter))
+                .collect();
+            if !parameters.is_empty() {
+                item["parameters"] = parameters.into();
             }
             let operations = METHODS.iter().filter_map(|method| {
                 item.get(*method)?;
@@ -123,6 +127,17 @@ fn security_schemes() -> Value {
         "key": {
             "type": "apiKey", "in": "header", "name": "X-API-Key",
             "description": "The same, for clients whose Authorization is somebody else's.",
+        },
+    })
+}
+
+fn delivery_id() -> Value {
+    json!({
+        "name": "delivery_id", "in": "path", "required": true,
+        "description": "The delivery.",
+        "schema": {
+            "type": "string", "pattern": "^[A-Za-z0-9_]{1,64}$",
+            "examples": ["msg_019ab3c2d4e57f0889a1b2c3d4e5f607"],
         },
     })
 }
