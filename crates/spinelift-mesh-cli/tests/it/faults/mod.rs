@@ -16,6 +16,7 @@ use crate::server::Server;
 use peer::Exchange;
 use serde_json::{Value, json};
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -56,10 +57,20 @@ impl Home {
         Server::spawn(&mut self.command(variables))
     }
 
-    /// Starts in vain: the exit code, and what was said.
+    /// Starts in vain: what was said.
+    #[track_caller]
     fn refused(&self, variables: &[(&str, &str)]) -> String {
-        let output = self.command(variables).stderr(Stdio::piped()).output();
-        let output = output.unwrap();
+        let mut command = self.command(variables);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        if !line.is_empty() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("it started: {line}");
+        }
+        let output = child.wait_with_output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{said}");
         said
