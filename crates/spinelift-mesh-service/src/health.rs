@@ -63,14 +63,19 @@ impl Readiness {
     /// Checks everything, which takes a little more than [`LIMIT`] at the most.
     pub(crate) async fn report(&self) -> Report {
         let [jobs, storage] = self.disks().await;
-        let backlog = self.engine.backlog();
+        // If it cannot be told, the check of the jobs says so.
+        let backlog = self.engine.backlog().await.ok();
+        let idle = self.activity.idle();
         let checks = [
             ("jobs", jobs),
             ("storage", storage),
-            ("queue", queue(backlog, self.queue_length)),
+            (
+                "queue",
+                backlog.map_or(Ok(()), |backlog| queue(backlog, self.queue_length)),
+            ),
             (
                 "workers",
-                workers(backlog, self.activity.idle(), self.job_timeout),
+                backlog.map_or(Ok(()), |backlog| workers(backlog, idle, self.job_timeout)),
             ),
             ("draining", draining(self.draining.load(Ordering::Relaxed))),
         ];

@@ -124,7 +124,7 @@ pub(super) async fn batch(
         count: jobs.len(),
         jobs,
         estimated_time: match status {
-            Status::Processing => api.pace.estimate(api.engine.backlog().waiting),
+            Status::Processing => api.estimate().await,
             _ => 0,
         },
         warnings: request.warnings,

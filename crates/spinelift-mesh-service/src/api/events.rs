@@ -136,7 +136,7 @@ impl Follower {
     /// Makes ready what has happened since the last look.
     async fn look(&mut self) {
         // Looked up before the job is: what ends in between is seen as ended, with all its steps.
-        let running = self.api.engine.progress(&self.id);
+        let running = self.api.engine.progress(&self.id).await.unwrap_or_default();
         match self.api.find(&self.id).await {
             Ok(Some(Named::Job(job))) if job.state.is_final() => {
                 if self.sent.is_some() || !self.skips_to_end {

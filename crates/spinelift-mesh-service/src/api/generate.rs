@@ -177,6 +177,14 @@ impl Api {
         }
     }
 
+    /// The time until a job that is accepted now will have ended, in seconds. It is accepted even
+    /// if the engine cannot tell how many are before it.
+    pub(super) async fn estimate(&self) -> u64 {
+        let backlog = self.engine.backlog().await;
+        self.pace
+            .estimate(backlog.map_or(0, |backlog| backlog.waiting))
+    }
+
     /// The answer to a request whose job is accepted.
     pub(super) async fn answer(
         &self,
@@ -196,7 +204,7 @@ impl Api {
             job_id: id.to_string(),
             status: Status::of(state),
             estimated_time: match state.is_final() {
-                false => self.pace.estimate(self.engine.backlog().waiting),
+                false => self.estimate().await,
                 true => 0,
             },
             warnings,

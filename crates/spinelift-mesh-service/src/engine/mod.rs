@@ -113,7 +113,10 @@ pub trait JobEngine: Outbox + ResultIndex + Send + Sync + 'static {
     async fn list(&self, filter: Filter) -> Result<Page, EngineError>;
 
     /// All progress of the job's current attempt, with its number, while it runs.
-    fn progress(&self, id: &JobId) -> Option<(u32, Vec<Progress>)>;
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`].
+    async fn progress(&self, id: &JobId) -> Result<Option<(u32, Vec<Progress>)>, EngineError>;
 
     /// Watches a job or batch. Whoever reads its state after this call, and again after each
     /// change, misses nothing.
@@ -132,7 +135,10 @@ pub trait JobEngine: Outbox + ResultIndex + Send + Sync + 'static {
     async fn check(&self) -> Result<(), EngineError>;
 
     /// How many jobs wait for a worker, and since when the first of them.
-    fn backlog(&self) -> Backlog;
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`].
+    async fn backlog(&self) -> Result<Backlog, EngineError>;
 
     /// Hands out no more jobs; accepting goes on.
     fn stop_claiming(&self);

@@ -49,7 +49,10 @@ pub trait Outbox {
     fn finish_due(&self);
 
     /// How many deliveries wait, for their time or their turn.
-    fn undelivered(&self) -> usize;
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`].
+    async fn undelivered(&self) -> Result<usize, EngineError>;
 }
 
 /// The name of a delivery: the `webhook-id` by which its receiver recognizes a repetition.

@@ -217,8 +217,8 @@ impl JobEngine for SqliteEngine {
         Ok(page)
     }
 
-    fn progress(&self, id: &JobId) -> Option<(u32, Vec<Progress>)> {
-        self.memory.live.progress(id)
+    async fn progress(&self, id: &JobId) -> Result<Option<(u32, Vec<Progress>)>, EngineError> {
+        Ok(self.memory.live.progress(id))
     }
 
     fn watch(&self, id: &JobId) -> Watch {
@@ -239,8 +239,8 @@ impl JobEngine for SqliteEngine {
         self.reader.read(schema::touched).await
     }
 
-    fn backlog(&self) -> Backlog {
-        self.memory.queue.backlog()
+    async fn backlog(&self) -> Result<Backlog, EngineError> {
+        Ok(self.memory.queue.backlog())
     }
 
     fn stop_claiming(&self) {
@@ -313,8 +313,8 @@ impl Outbox for SqliteEngine {
         self.memory.outgoing.finish();
     }
 
-    fn undelivered(&self) -> usize {
-        self.memory.outgoing.len()
+    async fn undelivered(&self) -> Result<usize, EngineError> {
+        Ok(self.memory.outgoing.len())
     }
 }
 

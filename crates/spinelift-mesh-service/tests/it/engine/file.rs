@@ -133,7 +133,10 @@ async fn a_file_of_the_first_version_is_read() {
     );
     let opened = open(directory.path());
     let engine = opened.engine;
-    assert_eq!((opened.resumed, engine.backlog().waiting), (1, 2));
+    assert_eq!(
+        (opened.resumed, engine.backlog().await.unwrap().waiting),
+        (1, 2)
+    );
     let done = engine.get(&id("completed")).await.unwrap().unwrap();
     assert_eq!(done.state, JobState::Completed);
     let name: String = Sha256::digest("completed")

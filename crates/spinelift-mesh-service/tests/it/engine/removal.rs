@@ -45,7 +45,13 @@ async fn a_running_job_is_cancelled_and_its_attempt_counts_for_nothing() {
     );
     drop(engine);
     let opened = open(directory.path());
-    assert_eq!((opened.resumed, opened.engine.backlog().waiting), (0, 0));
+    assert_eq!(
+        (
+            opened.resumed,
+            opened.engine.backlog().await.unwrap().waiting
+        ),
+        (0, 0)
+    );
 }
 
 #[tokio::test]
@@ -69,7 +75,10 @@ async fn a_job_is_deleted_with_what_only_it_needs() {
     );
     assert_eq!(engine.get(&id("a")).await, Ok(None));
     assert_eq!(
-        (engine.undelivered(), engine.deliveries(&id("a")).await),
+        (
+            engine.undelivered().await.unwrap(),
+            engine.deliveries(&id("a")).await
+        ),
         (0, Ok(vec![]))
     );
     assert_eq!(engine.delete(&id("a")).await, Ok(None));
@@ -158,7 +167,7 @@ async fn a_watch_tells_of_every_change() {
     watch.changed().await;
     engine.report(&claim, Progress::from(Step::CreateMask));
     watch.changed().await;
-    let (attempt, progress) = engine.progress(&id("a")).unwrap();
+    let (attempt, progress) = engine.progress(&id("a")).await.unwrap().unwrap();
     assert_eq!(
         (attempt, progress),
         (1, vec![Progress::from(Step::CreateMask)])
@@ -166,5 +175,5 @@ async fn a_watch_tells_of_every_change() {
     engine.finish(&claim, completed()).await.unwrap();
     watch.changed().await;
     assert_eq!(state(&engine, "a").await, JobState::Completed);
-    assert_eq!(engine.progress(&id("a")), None);
+    assert_eq!(engine.progress(&id("a")).await, Ok(None));
 }
