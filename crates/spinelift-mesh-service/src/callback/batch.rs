@@ -5,12 +5,13 @@ use super::event::Event;
 use super::line::{PATIENCE, TOO_SLOW};
 use super::panic::surviving;
 use super::{Callbacks, not_told};
-use crate::engine::DeliveryId;
+use crate::engine::{DeliveryId, JobEngine};
 use crate::job::{Batch, Job, JobId};
 use crate::redacted::RedactedUrl;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -28,9 +29,16 @@ struct Line {
     telling: bool,
     /// The latest count of ended jobs that was handed in.
     ended: u32,
-    waiting: Option<(RedactedUrl, Event)>,
+    waiting: Option<News>,
     /// Whoever waits for the end of the line sees its sender go.
     done: watch::Sender<()>,
+}
+
+/// What the receiver is to hear next.
+struct News {
+    url: RedactedUrl,
+    ended: u32,
+    event: Event,
 }
 
 /// The line of a job's batch, kept open. Held from before the end of a job is recorded, so that
@@ -66,7 +74,7 @@ impl BatchLine {
 
     /// Tells how many jobs have ended, unless more have meanwhile: then that is told instead. The
     /// end of the last one is told as the end of the batch.
-    pub(crate) fn progress(&self, batch: &Batch) {
+    pub(crate) fn progress(&self, batch: &Batch, engine: &Arc<dyn JobEngine>) {
         let ended = batch.counts.ended();
         let Some(url) = batch.callback_url.clone() else {
             return;
@@ -79,10 +87,15 @@ impl BatchLine {
             return;
         }
         line.ended = ended;
-        line.waiting = Some((url, Event::batch_progress(batch)));
+        line.waiting = Some(News {
+            url,
+            ended,
+            event: Event::batch_progress(batch),
+        });
         if !line.telling {
             line.telling = true;
             let telling = Telling {
+                engine: Arc::clone(engine),
                 callbacks: self.callbacks.clone(),
                 batch: self.batch.clone(),
             };
@@ -129,20 +142,25 @@ impl BatchLines {
 
 /// Tells what waits, until nothing does.
 struct Telling {
+    engine: Arc<dyn JobEngine>,
     callbacks: Callbacks,
     batch: JobId,
 }
 
 impl Telling {
     async fn run(self) {
-        while let Some((url, event)) = self.next() {
+        while let Some(News { url, ended, event }) = self.next() {
+            // Jobs of the batch may end in other processes too.
+            let Some(_turn) = self.engine.telling(&self.batch, ended).await else {
+                continue;
+            };
             if let Err(failure) = surviving(self.tell(&url, &event)).await {
                 not_told(&self.batch, &url, &event, &failure.reason);
             }
         }
     }
 
-    fn next(&self) -> Option<(RedactedUrl, Event)> {
+    fn next(&self) -> Option<News> {
         let next = self.callbacks.batches.change(&self.batch, |line| {
             let next = line.waiting.take();
             line.telling = next.is_some();

@@ -106,6 +106,13 @@ impl Live {
         }
     }
 
+    /// What somebody watches.
+    pub(super) fn watched(&self) -> Vec<JobId> {
+        let mut watched = self.watched.lock();
+        watched.retain(|_, watchers| watchers.receiver_count() > 0);
+        watched.keys().cloned().collect()
+    }
+
     pub(super) fn watch(&self, id: &JobId) -> Watch {
         let mut watched = self.watched.lock();
         if watched.len() >= MANY {

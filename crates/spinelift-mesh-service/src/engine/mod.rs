@@ -4,10 +4,12 @@ mod lanes;
 mod live;
 mod observed;
 mod outbox;
+mod queue;
+pub mod redis;
 mod results;
 pub mod sqlite;
 
-pub use lanes::Lane;
+pub use lanes::{Lane, Turn};
 pub use live::Watch;
 pub(crate) use observed::Observed;
 pub use outbox::{
@@ -19,6 +21,7 @@ use crate::job::{Batch, Job, JobError, JobId, JobRequest, Progress};
 use crate::redacted::RedactedUrl;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -147,6 +150,21 @@ pub trait JobEngine: Outbox + ResultIndex + Send + Sync + 'static {
     async fn close(&self);
 }
 
+/// The bounds of an engine; of what is done at a time, those of this process.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Most jobs that may wait.
+    pub queue_length: usize,
+    /// Most unfinished jobs of one client.
+    pub jobs_per_client: usize,
+    /// Most jobs that load from one server at a time.
+    pub lanes: usize,
+    /// Most deliveries that are made to one receiver at a time.
+    pub delivery_lanes: usize,
+    /// Most attempts at one job.
+    pub attempts: u32,
+}
+
 /// A job to be accepted.
 #[derive(Debug, Clone)]
 pub struct NewJob {
@@ -177,6 +195,21 @@ pub struct NewBatch {
     pub client: String,
     /// The id of the request that brings it.
     pub request_id: Option<String>,
+}
+
+impl NewBatch {
+    /// What tells it from another under the same name.
+    fn fingerprint(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        if let Some(url) = &self.callback_url {
+            hash.update(url.reveal().as_str());
+        }
+        for (id, request) in &self.jobs {
+            // Neither an id nor JSON holds a line feed.
+            hash.update(format!("\n{id}\n{}", request.to_stored()));
+        }
+        hash.finalize().into()
+    }
 }
 
 /// What became of a job to be accepted.

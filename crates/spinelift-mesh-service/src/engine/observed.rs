@@ -4,7 +4,7 @@
 use super::{
     Accepted, AcceptedBatch, Attempt, Backlog, Cancelled, Claim, Deleted, Delivery, DeliveryId,
     DeliveryRecord, EngineError, Expired, Fenced, Filter, JobEngine, Lane, NewBatch, NewJob, Next,
-    Outbox, Outcome, Page, Replayed, ResultIndex, ResultKey, ResultObject, StoredResult, Watch,
+    Outbox, Outcome, Page, Replayed, ResultIndex, ResultKey, ResultObject, StoredResult, Turn, Watch,
 };
 use crate::clock;
 use crate::job::{Batch, Job, JobId, Progress};
@@ -189,6 +189,10 @@ impl<E: JobEngine> Outbox for Observed<E> {
         self.engine.replay(of, id).await
     }
 
+    async fn telling(&self, batch: &JobId, ended: u32) -> Option<Turn> {
+        self.engine.telling(batch, ended).await
+    }
+
     fn finish_due(&self) {
         self.engine.finish_due();
     }
@@ -200,6 +204,10 @@ impl<E: JobEngine> Outbox for Observed<E> {
 
 #[async_trait]
 impl<E: JobEngine> ResultIndex for Observed<E> {
+    async fn turn(&self, key: &ResultKey) -> Turn {
+        self.engine.turn(key).await
+    }
+
     async fn cached(&self, key: &ResultKey) -> Result<Option<ResultObject>, EngineError> {
         self.engine.cached(key).await
     }

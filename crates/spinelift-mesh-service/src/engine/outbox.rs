@@ -1,6 +1,6 @@
 //! What must still be told: the durable list of deliveries.
 
-use super::{EngineError, Lane};
+use super::{EngineError, Lane, Turn};
 use crate::job::JobId;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -44,6 +44,11 @@ pub trait Outbox {
     /// # Errors
     /// [`EngineError::Unavailable`].
     async fn replay(&self, of: &JobId, id: &DeliveryId) -> Result<Replayed, EngineError>;
+
+    /// Waits for the turn to tell the receiver of a batch that so many of its jobs have ended;
+    /// `None` if another process has told as much, or the batch has ended. As long as somebody
+    /// has a turn, [`due`](Self::due) does not hand out the end of the batch to other processes.
+    async fn telling(&self, batch: &JobId, ended: u32) -> Option<Turn>;
 
     /// Hands out no more deliveries but those that could be made at once.
     fn finish_due(&self);

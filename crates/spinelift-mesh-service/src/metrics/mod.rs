@@ -3,12 +3,14 @@
 mod gauge;
 mod http;
 mod process;
+mod redis;
 mod registry;
 mod stages;
 mod table;
 
 pub(crate) use gauge::Held;
 pub(crate) use http::{Endpoint, HttpMetrics};
+pub(crate) use redis::RedisMetrics;
 pub(crate) use registry::Series;
 pub(crate) use stages::{Stages, Steps};
 pub use table::{Kind, METRICS, MetricSpec, documentation};
@@ -33,6 +35,7 @@ pub(crate) struct Metrics {
     pub(crate) cache: CacheMetrics,
     pub(crate) callbacks: CallbackMetrics,
     pub(crate) http: HttpMetrics,
+    pub(crate) redis: RedisMetrics,
     at_scrape: AtScrape,
 }
 
@@ -166,12 +169,14 @@ impl Metrics {
         let registry = Registry::new();
         let gauge = |spec| registry.gauge(spec, &[]);
         let counter = |spec, value| registry.counter(spec, &[value]);
+        let failed = registry.counters(table::JOBS_FAILED, CODES);
         let metrics = Self {
             handle: registry.handle(),
+            redis: RedisMetrics::new(&registry, failed.of("ATTEMPTS_EXHAUSTED")),
             jobs: JobMetrics {
                 accepted: registry.counter(table::JOBS_ACCEPTED, &[]),
                 completed: registry.counters(table::JOBS_COMPLETED, &["made", "cached"]),
-                failed: registry.counters(table::JOBS_FAILED, CODES),
+                failed,
                 cancelled: registry.counter(table::JOBS_CANCELLED, &[]),
                 running: gauge(table::JOBS_RUNNING),
                 queue_wait: registry.histogram(table::QUEUE_WAIT, &[]),

@@ -126,6 +126,17 @@ metrics! {
     CALLBACK_DURATION = Seconds "spinelift_callback_duration_seconds" []
         "Time of an attempt to deliver a callback.";
 
+    REDIS_COMMANDS = Seconds "spinelift_redis_command_duration_seconds" []
+        "Time of a command to Redis, its repetitions included; with JOB_BACKEND=redis.";
+    REDIS_FAILURES = Counter "spinelift_redis_failures_total" []
+        "Commands to Redis that failed, all repetitions included.";
+    REDIS_RECONNECTIONS = Counter "spinelift_redis_reconnections_total" []
+        "Connections to Redis that were made because the one before had broken.";
+    ATTEMPTS_LOST = Counter "spinelift_attempts_lost_total" []
+        "Attempts at jobs that this node had to give up because their lease was over, or the job had ended.";
+    JOBS_REQUEUED = Counter "spinelift_jobs_requeued_total" []
+        "Jobs that wait again because the node that ran them was silent for JOB_LEASE.";
+
     HTTP_REQUESTS = Counter "spinelift_http_requests_total" ["method", "route", "status"]
         "Requests that are over, by the template of their route (none: no such path); status gone: the client left before the answer.";
     HTTP_DURATION = Seconds "spinelift_http_request_duration_seconds" ["method", "route"]

@@ -6,7 +6,7 @@ use super::pace::Pace;
 use super::reporter::{Reporter, Watch};
 use crate::callback::{BatchLine, Callbacks};
 use crate::engine::{
-    Claim, Fenced, JobEngine, Lane, Outcome, ResultKey, ResultObject, StoredResult,
+    Claim, Fenced, JobEngine, Lane, Outcome, ResultKey, ResultObject, StoredResult, Turn,
 };
 use crate::fault;
 use crate::health::Activity;
@@ -53,6 +53,8 @@ pub(crate) struct Runner {
 /// A result, and the right to make it, which ends when it is recorded.
 struct Made {
     result: StoredResult,
+    // Given back in this order: who waits for the flight here takes the turn at once.
+    _turn: Turn,
     _flight: Flight,
 }
 
@@ -128,7 +130,12 @@ impl Runner {
         drop(lane);
         let key = ResultKey::new(&image.digest, &claim.job.request.parameters);
         let stages = &self.metrics.stages;
-        let flight = stages.time("wait_same", self.flights.enter(&key)).await;
+        let alone = async {
+            let flight = self.flights.enter(&key).await;
+            // Of those in this process one alone waits for the other processes.
+            (self.engine.turn(&key).await, flight)
+        };
+        let (turn, flight) = stages.time("wait_same", alone).await;
         let cached = match reuse {
             true => self.cached(&key).await,
             false => None,
@@ -142,6 +149,7 @@ impl Runner {
         };
         Ok(Made {
             result,
+            _turn: turn,
             _flight: flight,
         })
     }
@@ -350,7 +358,7 @@ impl Runner {
     /// Tells the receiver of a batch that one of its jobs has ended.
     async fn tell_batch(&self, line: &BatchLine) {
         match self.engine.batch(line.batch()).await {
-            Ok(Some(batch)) => line.progress(&batch),
+            Ok(Some(batch)) => line.progress(&batch, &self.engine),
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(%error, batch = %line.batch(), "a batch cannot be read");

@@ -1,15 +1,15 @@
 //! Accepting jobs and batches.
 
-use super::memory::{Memory, Waiting};
+use super::memory::Memory;
 use super::rows;
 use super::writer::{Room, Writer};
 use crate::clock;
+use crate::engine::queue::Waiting;
 use crate::engine::{Accepted, AcceptedBatch, EngineError, NewBatch, NewJob};
 use crate::fault;
 use crate::job::{JobId, JobRequest};
 use crate::redacted::RedactedUrl;
 use rusqlite::{Connection, OptionalExtension};
-use sha2::{Digest, Sha256};
 
 /// Stores a new job.
 pub(super) async fn job(writer: &Writer, job: NewJob) -> Result<Accepted, EngineError> {
@@ -93,8 +93,8 @@ fn write_batch(
     room: &mut Room<'_>,
     batch: &NewBatch,
 ) -> rusqlite::Result<Result<AcceptedBatch, EngineError>> {
-    let fingerprint = fingerprint(batch);
-    let known: Option<Vec<u8>> = connection
+    let fingerprint = batch.fingerprint();
+    let known: Option<[u8; 32]> = connection
         .prepare_cached("SELECT fingerprint FROM batches WHERE id = ?1")?
         .query_row([batch.id.as_str()], |row| row.get(0))
         .optional()?;
@@ -140,19 +140,6 @@ fn write_batch(
     }
     room.take(&batch.client, batch.jobs.len());
     Ok(Ok(AcceptedBatch::Created))
-}
-
-/// What tells a batch from another under the same name.
-fn fingerprint(batch: &NewBatch) -> Vec<u8> {
-    let mut hash = Sha256::new();
-    if let Some(url) = &batch.callback_url {
-        hash.update(url.reveal().as_str());
-    }
-    for (id, request) in &batch.jobs {
-        // Neither an id nor JSON holds a line feed.
-        hash.update(format!("\n{id}\n{}", request.to_stored()));
-    }
-    hash.finalize().to_vec()
 }
 
 fn is_batch(connection: &Connection, id: &JobId) -> rusqlite::Result<bool> {

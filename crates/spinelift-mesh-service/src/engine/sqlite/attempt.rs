@@ -1,10 +1,11 @@
 //! Attempts at jobs: how they begin and end.
 
 use super::ending::{self, Ending, follow};
-use super::memory::{Ended, Waiting};
+use super::memory::Ended;
 use super::rows;
 use super::writer::Writer;
 use crate::clock;
+use crate::engine::queue::Waiting;
 use crate::engine::{Claim, EngineError, Fenced, Outcome, ResultObject, StoredResult};
 use crate::job::{Job, JobError, JobId};
 use rusqlite::Connection;

@@ -1,9 +1,9 @@
 //! The outbox in the file.
 
-use super::memory::Waiting;
 use super::rows;
 use super::writer::Writer;
 use crate::clock;
+use crate::engine::queue::Waiting;
 use crate::engine::{
     Attempt, Delivery, DeliveryId, DeliveryRecord, DeliveryState, EngineError, Next, Replayed,
 };

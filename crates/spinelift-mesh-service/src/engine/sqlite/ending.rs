@@ -1,7 +1,8 @@
 //! What the end of a job brings about in the file, whoever ended it.
 
-use super::memory::{Ended, Waiting};
+use super::memory::Ended;
 use crate::clock;
+use crate::engine::queue::Waiting;
 use crate::engine::DeliveryId;
 use crate::job::{JobError, JobId};
 use rusqlite::Connection;

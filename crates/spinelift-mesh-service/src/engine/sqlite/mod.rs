@@ -21,38 +21,25 @@ mod rows;
 mod schema;
 mod writer;
 
+pub use super::Bounds;
 pub use schema::OpenError;
 
 use super::live::{Live, Watch};
+use super::queue::Queue;
 use super::{
     Accepted, AcceptedBatch, Attempt, Backlog, Cancelled, Claim, Deleted, Delivery, DeliveryId,
     DeliveryRecord, EngineError, Expired, Fenced, Filter, JobEngine, Lane, NewBatch, NewJob, Next,
-    Outbox, Outcome, Page, Replayed, ResultIndex, ResultKey, ResultObject,
+    Outbox, Outcome, Page, Replayed, ResultIndex, ResultKey, ResultObject, Turn,
 };
 use crate::job::{Batch, Job, JobId, JobState, Progress};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use memory::{Clients, Memory, Outgoing, Queue};
+use memory::{Clients, Memory, Outgoing};
 use reader::Reader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use writer::Writer;
-
-/// The bounds of an engine.
-#[derive(Debug, Clone, Copy)]
-pub struct Bounds {
-    /// Most jobs that may wait.
-    pub queue_length: usize,
-    /// Most unfinished jobs of one client.
-    pub jobs_per_client: usize,
-    /// Most jobs that load from one server at a time.
-    pub lanes: usize,
-    /// Most deliveries that are made to one receiver at a time.
-    pub delivery_lanes: usize,
-    /// Most attempts at one job.
-    pub attempts: u32,
-}
 
 /// [`JobEngine`] in one SQLite file.
 pub struct SqliteEngine {
@@ -309,6 +296,10 @@ impl Outbox for SqliteEngine {
         deliveries::replay(&self.writer, of.clone(), id.clone()).await
     }
 
+    async fn telling(&self, _: &JobId, _: u32) -> Option<Turn> {
+        Some(Turn::free())
+    }
+
     fn finish_due(&self) {
         self.memory.outgoing.finish();
     }
@@ -320,6 +311,10 @@ impl Outbox for SqliteEngine {
 
 #[async_trait]
 impl ResultIndex for SqliteEngine {
+    async fn turn(&self, _: &ResultKey) -> Turn {
+        Turn::free()
+    }
+
     async fn cached(&self, key: &ResultKey) -> Result<Option<ResultObject>, EngineError> {
         let key = key.clone();
         let read = self

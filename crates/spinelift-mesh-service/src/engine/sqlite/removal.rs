@@ -1,9 +1,10 @@
 //! Cancelling jobs that have not ended, and forgetting those that have.
 
 use super::ending::{self, Ending};
-use super::memory::{Ended, Waiting};
+use super::memory::Ended;
 use super::writer::Writer;
 use super::{results, rows};
+use crate::engine::queue::Waiting;
 use crate::engine::{Cancelled, Deleted, DeliveryId, EngineError, Expired, ResultObject};
 use crate::job::JobId;
 use chrono::{DateTime, Utc};

@@ -2,7 +2,8 @@
 
 use super::deliveries;
 use super::ending::{self, Ending};
-use super::memory::{Ended, Waiting};
+use super::memory::Ended;
+use crate::engine::queue::Waiting;
 use crate::engine::DeliveryId;
 use crate::job::{JobError, JobId, JobRequest};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};

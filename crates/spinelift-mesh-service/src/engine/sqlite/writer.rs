@@ -231,10 +231,11 @@ fn commit(
 
 #[cfg(test)]
 mod tests {
-    use super::super::memory::{Clients, Outgoing, Queue};
+    use super::super::memory::{Clients, Outgoing};
     use super::super::{accept, schema};
     use super::*;
     use crate::engine::live::Live;
+    use crate::engine::queue::Queue;
     use crate::engine::{Accepted, NewJob};
     use crate::job::{JobId, JobRequest, Source};
     use crate::redacted::RedactedUrl;

@@ -2,15 +2,14 @@
 
 mod clients;
 mod outgoing;
-mod queue;
 mod timer;
 
 pub(super) use clients::Clients;
 pub(super) use outgoing::Outgoing;
-pub(super) use queue::{Queue, Waiting};
 
 use crate::engine::DeliveryId;
 use crate::engine::live::Live;
+use crate::engine::queue::{Queue, Waiting};
 use crate::job::JobId;
 use std::time::Duration;
 

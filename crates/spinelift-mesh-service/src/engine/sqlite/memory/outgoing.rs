@@ -1,7 +1,7 @@
 //! The deliveries to be made: they wait for their time, and then for their turn.
 
-use super::queue::{Queue, Waiting};
 use super::timer::Timer;
+use crate::engine::queue::{Queue, Waiting};
 use crate::engine::{DeliveryId, Lane};
 use std::time::Duration;
 

@@ -103,6 +103,15 @@ impl<K: PartialEq + Send + 'static> Queue<K> {
         }
     }
 
+    /// How many wait for each server or have to do with it.
+    pub(in super::super) fn load(&self) -> HashMap<String, usize> {
+        let state = self.shared.state.lock();
+        let servers = state.servers.iter();
+        servers
+            .map(|(name, server)| (name.clone(), server.waiting.len() + server.busy))
+            .collect()
+    }
+
     pub(in super::super) fn push(&self, job: Waiting<K>) {
         self.shared.insert(job, VecDeque::push_back);
     }

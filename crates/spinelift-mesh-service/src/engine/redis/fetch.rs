@@ -1,0 +1,212 @@
+//! Handing out jobs: the workers of this node wait here, and one task begins as many jobs as they
+//! can take. What is left of the lanes to each image server is counted here too.
+
+use super::Shared;
+use super::scripts::TAKE;
+use super::token;
+use super::{attempt, records};
+use crate::engine::{Claim, EngineError, Lane, Outcome};
+use crate::job::{JobError, JobId};
+use parking_lot::Mutex;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// How long nothing is asked for if nothing says that there is something: a message may be lost.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Most jobs that are begun at once: others wait while a script runs.
+const AT_ONCE: usize = 100;
+
+type Handed = Result<(Claim, Lane), EngineError>;
+
+/// The workers that wait, and the lanes that are used.
+pub(super) struct Fetcher {
+    waiting: Mutex<VecDeque<oneshot::Sender<Handed>>>,
+    /// A worker has come.
+    arrived: Notify,
+    /// There may be something to be had.
+    pub(super) stirred: Notify,
+    lanes: Mutex<HashMap<String, usize>>,
+    pub(super) closed: CancellationToken,
+}
+
+impl Fetcher {
+    pub(super) fn new() -> Self {
+        Self {
+            waiting: Mutex::default(),
+            arrived: Notify::new(),
+            stirred: Notify::new(),
+            lanes: Mutex::default(),
+            closed: CancellationToken::new(),
+        }
+    }
+
+    /// Waits for a job; `None` once closed.
+    pub(super) async fn next(&self) -> Result<Option<(Claim, Lane)>, EngineError> {
+        let (sender, receiver) = oneshot::channel();
+        if self.closed.is_cancelled() {
+            return Ok(None);
+        }
+        self.waiting.lock().push_back(sender);
+        self.arrived.notify_one();
+        tokio::select! {
+            biased;
+            handed = receiver => match handed {
+                Ok(handed) => handed.map(Some),
+                // The engine is gone.
+                Err(_) => Ok(None),
+            },
+            () = self.closed.cancelled() => Ok(None),
+        }
+    }
+
+    fn wanted(&self) -> usize {
+        let mut waiting = self.waiting.lock();
+        waiting.retain(|sender| !sender.is_closed());
+        waiting.len()
+    }
+
+    /// Hands something to a worker; gives it back if none waits.
+    fn hand(&self, mut handed: Handed) -> Result<(), Handed> {
+        loop {
+            let Some(sender) = self.waiting.lock().pop_front() else {
+                return Err(handed);
+            };
+            match sender.send(handed) {
+                Ok(()) => return Ok(()),
+                Err(back) => handed = back,
+            }
+        }
+    }
+
+    /// What is left of the lanes that are used.
+    fn room(&self, lanes: usize) -> Vec<(String, usize)> {
+        let used = self.lanes.lock();
+        used.iter()
+            .map(|(server, busy)| (server.clone(), lanes.saturating_sub(*busy)))
+            .collect()
+    }
+}
+
+/// Takes a lane to a server, until it is dropped.
+fn enter(fetcher: &Arc<Fetcher>, server: String) -> Lane {
+    if server.is_empty() {
+        return Lane::new(|| {});
+    }
+    *fetcher.lanes.lock().entry(server.clone()).or_default() += 1;
+    let fetcher = Arc::clone(fetcher);
+    Lane::new(move || {
+        let mut lanes = fetcher.lanes.lock();
+        if let Some(busy) = lanes.get_mut(&server) {
+            *busy -= 1;
+            if *busy == 0 {
+                lanes.remove(&server);
+            }
+        }
+        drop(lanes);
+        fetcher.stirred.notify_one();
+    })
+}
+
+/// Hands out jobs for ever.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let fetcher = &shared.fetcher;
+    // The same until there is an answer: what was begun and not heard of is handed out then.
+    let mut nonce = token();
+    loop {
+        let wanted = fetcher.wanted().min(AT_ONCE);
+        if fetcher.closed.is_cancelled() {
+            return;
+        }
+        if wanted == 0 {
+            tokio::select! {
+                () = fetcher.arrived.notified() => continue,
+                () = fetcher.closed.cancelled() => return,
+            }
+        }
+        match take(&shared, &nonce, wanted).await {
+            Ok(taken) => {
+                nonce = token();
+                if taken < wanted {
+                    rest(fetcher).await;
+                }
+            }
+            Err(error) => {
+                // Each of them waits a little before it comes again.
+                while fetcher.hand(Err(error.clone())).is_ok() {}
+            }
+        }
+    }
+}
+
+async fn rest(fetcher: &Fetcher) {
+    tokio::select! {
+        () = fetcher.stirred.notified() => {}
+        () = fetcher.closed.cancelled() => {}
+        () = tokio::time::sleep(POLL.mul_f64(0.75 + fastrand::f64() / 2.0)) => {}
+    }
+}
+
+/// Begins jobs and hands them out; how many there were.
+async fn take(shared: &Arc<Shared>, nonce: &str, wanted: usize) -> Result<usize, EngineError> {
+    let (node, bounds) = (shared.node.name(), &shared.bounds);
+    let numbers = [wanted, bounds.lanes, bounds.attempts as usize].map(|n| n.to_string());
+    let lease = shared.lease_text();
+    let mut args = vec![node.as_str(), nonce, &numbers[0], &numbers[1], &numbers[2], &lease];
+    let room = shared.fetcher.room(bounds.lanes);
+    let room: Vec<_> = room
+        .into_iter()
+        .map(|(server, free)| (server, free.to_string()))
+        .collect();
+    for (server, free) in &room {
+        args.extend([server.as_str(), free]);
+    }
+    let taken: Vec<records::Fields> = shared.link.run(&TAKE, &args).await?;
+    let number = taken.len();
+    for fields in &taken {
+        begin(shared, fields).await;
+    }
+    Ok(number)
+}
+
+async fn begin(shared: &Arc<Shared>, fields: &records::Fields) {
+    let field = |name| fields.get(name).cloned().unwrap_or_default();
+    let (token, server) = (field("token"), field("server"));
+    let error = match records::job(fields) {
+        Ok(Some(job)) if field("spent") == "1" => JobError::attempts_exhausted(job.attempts),
+        Ok(Some(job)) => {
+            let lane = enter(&shared.fetcher, server);
+            let claim = shared.held.begin(job, token);
+            if let Err(Ok((claim, lane))) = shared.fetcher.hand(Ok((claim, lane))) {
+                drop(lane);
+                give_back(shared, &claim).await;
+            }
+            return;
+        }
+        Ok(None) => return,
+        Err(error) => {
+            // Left alone, it would come again and again.
+            tracing::error!(job_id = field("id"), %error, "a queued job cannot be read; it failed");
+            JobError::internal()
+        }
+    };
+    let Ok(id) = JobId::parse(&field("id")) else {
+        return;
+    };
+    let outcome = Outcome::Failed { error, percent: 0 };
+    if let Err(error) = attempt::end(shared, &id, &token, &outcome).await {
+        tracing::warn!(job_id = %id, %error, "a job could not be failed; it will be tried again");
+    }
+}
+
+async fn give_back(shared: &Arc<Shared>, claim: &Claim) {
+    if let Err(error) = attempt::release(shared, claim).await {
+        tracing::warn!(
+            job_id = %claim.job.id, %error,
+            "a job could not be given back; it waits again when its lease has ended"
+        );
+    }
+}

@@ -1,0 +1,179 @@
+//! Leases: what this node holds is its own as long as it says so again and again. What a node has
+//! that says nothing any more is taken from it by any other.
+
+use super::scripts::{HEARTBEAT, REAP};
+use super::{Shared, attempt, unexpected};
+use crate::engine::{EngineError, Fenced, Outcome};
+use crate::job::{JobError, JobId};
+use parking_lot::Mutex;
+use redis::{FromRedisValue, Value};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::time::MissedTickBehavior;
+
+/// Longest pause between looks for attempts that nobody goes on with.
+const LONGEST_ROUND: Duration = Duration::from_secs(1);
+
+/// Every so many rounds the consumers of nodes that are gone are removed.
+const TIDY_EVERY: u32 = 60;
+
+/// Since when this node has been heard without interruption.
+pub(super) struct Pulse {
+    state: Mutex<State>,
+}
+
+struct State {
+    steady_since: Instant,
+    last: Instant,
+}
+
+impl Pulse {
+    pub(super) fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            state: Mutex::new(State {
+                steady_since: now,
+                last: now,
+            }),
+        }
+    }
+
+    fn beat(&self, lease: Duration) {
+        let (mut state, now) = (self.state.lock(), Instant::now());
+        if now.duration_since(state.last) > lease {
+            state.steady_since = now;
+        }
+        state.last = now;
+    }
+
+    /// Whether other nodes have had the time to be heard, too: after an outage of the server none
+    /// has been, and all of them live.
+    fn is_steady(&self, lease: Duration) -> bool {
+        let state = self.state.lock();
+        state.last.elapsed() < lease && state.steady_since.elapsed() > lease
+    }
+}
+
+/// Says again and again that this node lives.
+pub(super) async fn keep(shared: Arc<Shared>) {
+    let mut ticks = tokio::time::interval(shared.lease / 3);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match beat(&shared).await {
+            Ok(()) => shared.pulse.beat(shared.lease),
+            Err(error) => tracing::warn!(%error, "Redis was not told that this node lives"),
+        }
+    }
+}
+
+async fn beat(shared: &Shared) -> Result<(), EngineError> {
+    let (node, lease) = (shared.node.name(), shared.lease_text());
+    let text = |(a, b): (String, String)| [a, b];
+    let groups: [Vec<[String; 2]>; 4] = [
+        shared
+            .held
+            .all()
+            .into_iter()
+            .map(|(id, token)| text((id.to_string(), token)))
+            .collect(),
+        shared
+            .deliveries
+            .all()
+            .into_iter()
+            .map(|(id, token)| text((id.to_string(), token)))
+            .collect(),
+        shared.locks.all().into_iter().map(text).collect(),
+        shared.secrets.all().into_iter().map(text).collect(),
+    ];
+    let counts = groups.each_ref().map(|group| group.len().to_string());
+    let mut args = vec![node.as_str(), &shared.node.token, &lease];
+    for (group, count) in groups.iter().zip(&counts) {
+        args.push(count);
+        args.extend(group.iter().flatten().map(String::as_str));
+    }
+    let answer: (u8, Vec<String>, Vec<String>) = shared.link.run(&HEARTBEAT, &args).await?;
+    let (has_name, jobs, deliveries) = answer;
+    if has_name == 0 {
+        shared.node.rename();
+    }
+    for lost in jobs.chunks_exact(2) {
+        lose_job(shared, &lost[0], &lost[1]);
+    }
+    for lost in deliveries.chunks_exact(2) {
+        shared.deliveries.lose(&lost[0], &lost[1]);
+    }
+    Ok(())
+}
+
+fn lose_job(shared: &Shared, id: &str, token: &str) {
+    let Ok(id) = JobId::parse(id) else { return };
+    if shared.held.lose(&id, token) {
+        shared.metrics.lost.increment(1);
+        tracing::warn!(job_id = %id, "an attempt was ended otherwise, or its lease was over");
+    }
+}
+
+/// Looks again and again for attempts that nobody goes on with.
+pub(super) async fn reap(shared: Arc<Shared>) {
+    let round = (shared.lease / 4).min(LONGEST_ROUND);
+    let mut ticks = tokio::time::interval(round);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut number = 0_u32;
+    loop {
+        ticks.tick().await;
+        if !shared.pulse.is_steady(shared.lease) {
+            continue;
+        }
+        number = number.wrapping_add(1);
+        if let Err(error) = look(&shared, round, number % TIDY_EVERY == 0).await {
+            tracing::debug!(%error, "attempts that nobody goes on with were not looked for");
+        }
+    }
+}
+
+async fn look(shared: &Shared, round: Duration, tidies: bool) -> Result<(), EngineError> {
+    let (lease, cap) = (shared.lease_text(), shared.bounds.attempts.to_string());
+    // A little less, so that each node's own next round finds the way free.
+    let round = (round.as_millis() * 9 / 10).max(1).to_string();
+    let tidies = if tidies { "1" } else { "0" };
+    let mut cursor = "0".to_owned();
+    loop {
+        let args = [cursor.as_str(), &lease, &cap, &round, tidies];
+        let answer: Vec<Value> = shared.link.run(&REAP, &args).await?;
+        let [next, requeued, spent] =
+            <[Value; 3]>::try_from(answer).map_err(|_| unexpected("reap"))?;
+        let requeued = u64::from_redis_value(requeued).map_err(unexpected)?;
+        if requeued > 0 {
+            shared.metrics.requeued.increment(requeued);
+            tracing::warn!(jobs = requeued, "jobs of a node that is gone wait again");
+        }
+        let spent = Vec::<(String, String, u32)>::from_redis_value(spent).map_err(unexpected)?;
+        for (id, token, attempts) in spent {
+            exhaust(shared, &id, &token, attempts).await?;
+        }
+        cursor = String::from_redis_value(next).map_err(unexpected)?;
+        if cursor == "0" {
+            return Ok(());
+        }
+    }
+}
+
+/// Fails a job whose attempts have all ended with their nodes.
+async fn exhaust(
+    shared: &Shared,
+    id: &str,
+    token: &str,
+    attempts: u32,
+) -> Result<(), EngineError> {
+    let id = JobId::parse(id).map_err(unexpected)?;
+    let outcome = Outcome::Failed {
+        error: JobError::attempts_exhausted(attempts),
+        percent: 0,
+    };
+    if attempt::end(shared, &id, token, &outcome).await? == Fenced::Recorded {
+        shared.metrics.exhausted.increment(1);
+        tracing::warn!(job_id = %id, attempts, "a job has no attempt left; it failed");
+    }
+    Ok(())
+}

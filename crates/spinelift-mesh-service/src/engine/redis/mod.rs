@@ -1,0 +1,408 @@
+//! The distributed engine: Redis Streams, any number of nodes.
+//!
+//! * What belongs together is done by one script in one step (`scripts`), and every script may be
+//!   repeated: an answer that is lost says nothing about whether it ran.
+//! * Jobs wait in streams with a consumer group (`scripts/queue.lua`). A node begins as many as its
+//!   workers can take (`fetch`) and says again and again that it goes on with them; those of a node
+//!   that is silent for a lease are taken from it (`lease`). Each attempt has a token of its own,
+//!   without which it can end nothing.
+//! * Deliveries are leased to nodes in the same way (`deliveries`).
+//! * Messages hasten what would be found out anyway (`news`).
+
+mod accept;
+mod attempt;
+mod checks;
+mod deliveries;
+mod fetch;
+mod held;
+mod lease;
+mod link;
+mod locks;
+mod news;
+mod node;
+mod progress;
+mod reading;
+mod records;
+mod removal;
+mod results;
+mod scripts;
+mod secrets;
+mod servers;
+mod url;
+
+pub use checks::Unsuitable;
+pub use url::RedisUrl;
+
+use super::live::Watch;
+use super::{
+    Accepted, AcceptedBatch, Attempt, Backlog, Bounds, Cancelled, Claim, Deleted, Delivery,
+    DeliveryId, DeliveryRecord, EngineError, Expired, Fenced, Filter, JobEngine, Lane, NewBatch,
+    NewJob, Next, Outbox, Outcome, Page, Replayed, ResultIndex, ResultKey, ResultObject, Turn,
+};
+use crate::job::{Batch, Job, JobId, Progress};
+use crate::metrics::RedisMetrics;
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use deliveries::Deliveries;
+use fetch::Fetcher;
+use held::Held;
+use lease::Pulse;
+use link::Link;
+use locks::Locks;
+use node::Node;
+use parking_lot::Mutex;
+use progress::Made;
+use scripts::CHECK;
+use secrets::Secrets;
+use servers::Servers;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+
+/// How an engine is to be opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The servers.
+    pub url: RedisUrl,
+    /// A PEM file of the authorities that are trusted; the system's if there is none.
+    pub authorities: Option<PathBuf>,
+    /// What all keys begin with, in braces: services with other namespaces know nothing of them.
+    pub namespace: String,
+    /// The name of this node; one that nobody else has, if there is none.
+    pub node: Option<String>,
+    /// How long what a node holds is its own after it was heard last.
+    pub lease: Duration,
+    /// Whether this node makes deliveries.
+    pub delivers: bool,
+    /// The bounds.
+    pub bounds: Bounds,
+}
+
+/// Why an engine could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The file of authorities cannot be read.
+    #[error("the certificates in {} (REDIS_CA_FILE) cannot be read: {source}", path.display())]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The URL, or the certificates, cannot be used.
+    #[error("{url} (REDIS_URL) cannot be used: {reason}")]
+    Url {
+        /// The URL.
+        url: RedisUrl,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The server cannot be reached.
+    #[error("{url} (REDIS_URL) cannot be reached: {reason}")]
+    Unreachable {
+        /// The URL.
+        url: RedisUrl,
+        /// Why.
+        reason: String,
+    },
+    /// The server is not fit to be entrusted with jobs.
+    #[error("{url} (REDIS_URL): {reason}")]
+    Unsuitable {
+        /// The URL.
+        url: RedisUrl,
+        /// Why.
+        reason: Unsuitable,
+    },
+    /// Another node has the name.
+    #[error(
+        "another node named {name} is running (NODE_NAME); each needs a name of its own, or none"
+    )]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+}
+
+/// [`JobEngine`] in Redis.
+pub struct RedisEngine {
+    shared: Arc<Shared>,
+    made: UnboundedSender<Made>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+/// What the parts of the engine share.
+struct Shared {
+    link: Link,
+    node: Node,
+    lease: Duration,
+    bounds: Bounds,
+    fetcher: Arc<Fetcher>,
+    held: Held,
+    deliveries: Deliveries,
+    locks: Locks,
+    secrets: Secrets,
+    pulse: Pulse,
+    /// Something is watched that was not.
+    watching: Notify,
+    metrics: RedisMetrics,
+}
+
+impl Shared {
+    /// In milliseconds.
+    fn lease_text(&self) -> String {
+        self.lease.as_millis().to_string()
+    }
+}
+
+impl RedisEngine {
+    /// Connects, looks whether the server is fit, takes the node's name and begins to work.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open(options: Options) -> Result<Self, OpenError> {
+        Self::open_counting(options, RedisMetrics::default()).await
+    }
+
+    pub(crate) async fn open_counting(
+        options: Options,
+        metrics: RedisMetrics,
+    ) -> Result<Self, OpenError> {
+        // An error means that a provider is installed already, which serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let authorities = options.authorities.as_deref().map(read).transpose()?;
+        let url = &options.url;
+        let servers = Servers::new(url, authorities).map_err(|error| OpenError::Url {
+            url: url.clone(),
+            reason: error.to_string(),
+        })?;
+        let prefix = format!("{{{}}}:", options.namespace);
+        let link = Link::new(servers, prefix, metrics.clone());
+        let unreachable = |error: EngineError| OpenError::Unreachable {
+            url: url.clone(),
+            reason: error.to_string(),
+        };
+        checks::inspect(&link)
+            .await
+            .map_err(unreachable)?
+            .map_err(|reason| OpenError::Unsuitable {
+                url: url.clone(),
+                reason,
+            })?;
+        let node = Node::new(options.node.as_deref());
+        if !node.take_name(&link, options.lease).await.map_err(unreachable)? {
+            return Err(OpenError::NameTaken { name: node.name() });
+        }
+        let shared = Arc::new(Shared {
+            link,
+            node,
+            lease: options.lease,
+            bounds: options.bounds,
+            fetcher: Arc::new(Fetcher::new()),
+            held: Held::default(),
+            deliveries: Deliveries::new(options.bounds.delivery_lanes, options.delivers),
+            locks: Locks::default(),
+            secrets: Secrets::default(),
+            pulse: Pulse::new(),
+            watching: Notify::new(),
+            metrics,
+        });
+        let (made, making) = unbounded_channel();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(lease::keep(Arc::clone(&shared)));
+        tasks.spawn(lease::reap(Arc::clone(&shared)));
+        tasks.spawn(news::run(Arc::clone(&shared)));
+        tasks.spawn(fetch::run(Arc::clone(&shared)));
+        tasks.spawn(deliveries::run(Arc::clone(&shared)));
+        tasks.spawn(progress::run(Arc::clone(&shared), making));
+        Ok(Self {
+            shared,
+            made,
+            tasks: Mutex::new(tasks),
+        })
+    }
+
+    /// The name of this node.
+    #[must_use]
+    pub fn node(&self) -> String {
+        self.shared.node.name()
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, OpenError> {
+    std::fs::read(path).map_err(|source| OpenError::Authorities {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// A name that nothing else has.
+fn token() -> String {
+    uuid::Uuid::now_v7().simple().to_string()
+}
+
+fn unexpected(what: impl ToString) -> EngineError {
+    EngineError::Unavailable {
+        reason: format!("an answer that was not expected: {}", what.to_string()),
+    }
+}
+
+#[async_trait]
+impl JobEngine for RedisEngine {
+    async fn accept(&self, job: NewJob) -> Result<Accepted, EngineError> {
+        accept::job(&self.shared, job).await
+    }
+
+    async fn accept_batch(&self, batch: NewBatch) -> Result<AcceptedBatch, EngineError> {
+        accept::batch(&self.shared, batch).await
+    }
+
+    async fn claim(&self) -> Result<Option<(Claim, Lane)>, EngineError> {
+        self.shared.fetcher.next().await
+    }
+
+    fn report(&self, claim: &Claim, progress: Progress) {
+        let Some(token) = self.shared.held.token(claim) else {
+            return;
+        };
+        let made = Made {
+            id: claim.job.id.clone(),
+            token,
+            percent: progress.percent,
+        };
+        self.shared.held.live.report(claim, progress);
+        // The task lives as long as the engine.
+        let _ = self.made.send(made);
+    }
+
+    async fn finish(&self, claim: &Claim, outcome: Outcome) -> Result<Fenced, EngineError> {
+        attempt::finish(&self.shared, claim, &outcome).await
+    }
+
+    async fn release(&self, claim: &Claim) -> Result<Fenced, EngineError> {
+        attempt::release(&self.shared, claim).await
+    }
+
+    async fn cancel(&self, id: &JobId) -> Result<Option<Cancelled>, EngineError> {
+        removal::cancel(&self.shared, id).await
+    }
+
+    async fn delete(&self, id: &JobId) -> Result<Option<Deleted>, EngineError> {
+        removal::delete(&self.shared, id).await
+    }
+
+    async fn expire(&self, before: DateTime<Utc>) -> Result<Expired, EngineError> {
+        removal::expire(&self.shared, before).await
+    }
+
+    async fn get(&self, id: &JobId) -> Result<Option<Job>, EngineError> {
+        reading::job(&self.shared, id).await
+    }
+
+    async fn batch(&self, id: &JobId) -> Result<Option<Batch>, EngineError> {
+        reading::batch(&self.shared, id).await
+    }
+
+    async fn list(&self, filter: Filter) -> Result<Page, EngineError> {
+        reading::page(&self.shared, &filter).await
+    }
+
+    async fn progress(&self, id: &JobId) -> Result<Option<(u32, Vec<Progress>)>, EngineError> {
+        reading::progress(&self.shared, id).await
+    }
+
+    fn watch(&self, id: &JobId) -> Watch {
+        let watch = self.shared.held.live.watch(id);
+        self.shared.watching.notify_one();
+        watch
+    }
+
+    async fn secret(&self, name: &'static str) -> Result<[u8; 32], EngineError> {
+        secrets::get(&self.shared, name).await
+    }
+
+    async fn check(&self) -> Result<(), EngineError> {
+        self.shared.link.run::<String>(&CHECK, &[]).await.map(|_| ())
+    }
+
+    async fn backlog(&self) -> Result<Backlog, EngineError> {
+        reading::backlog(&self.shared).await
+    }
+
+    fn stop_claiming(&self) {
+        self.shared.fetcher.closed.cancel();
+    }
+
+    async fn close(&self) {
+        let shared = &self.shared;
+        self.stop_claiming();
+        shared.deliveries.close();
+        let mut tasks = std::mem::take(&mut *self.tasks.lock());
+        tasks.shutdown().await;
+        deliveries::give_back(shared).await;
+        shared.node.leave(&shared.link).await;
+        shared.link.close();
+    }
+}
+
+#[async_trait]
+impl Outbox for RedisEngine {
+    async fn due(&self) -> Result<Option<(Delivery, Lane)>, EngineError> {
+        deliveries::due(&self.shared).await
+    }
+
+    async fn attempted(
+        &self,
+        delivery: &Delivery,
+        attempt: Attempt,
+        next: Next,
+    ) -> Result<(), EngineError> {
+        deliveries::attempted(&self.shared, delivery, attempt, next).await
+    }
+
+    async fn deliveries(&self, of: &JobId) -> Result<Vec<DeliveryRecord>, EngineError> {
+        deliveries::list(&self.shared, of).await
+    }
+
+    async fn replay(&self, of: &JobId, id: &DeliveryId) -> Result<Replayed, EngineError> {
+        deliveries::replay(&self.shared, of, id).await
+    }
+
+    async fn telling(&self, batch: &JobId, ended: u32) -> Option<Turn> {
+        locks::telling(&self.shared, batch, ended).await
+    }
+
+    fn finish_due(&self) {
+        self.shared.deliveries.finish();
+    }
+
+    async fn undelivered(&self) -> Result<usize, EngineError> {
+        deliveries::undelivered(&self.shared).await
+    }
+}
+
+#[async_trait]
+impl ResultIndex for RedisEngine {
+    async fn turn(&self, key: &ResultKey) -> Turn {
+        locks::turn(&self.shared, key).await
+    }
+
+    async fn cached(&self, key: &ResultKey) -> Result<Option<ResultObject>, EngineError> {
+        results::find(&self.shared, key).await
+    }
+
+    async fn shrink_cache(&self, bytes: u64) -> Result<Vec<ResultObject>, EngineError> {
+        results::shrink(&self.shared, bytes).await
+    }
+
+    async fn forget(&self, object: &ResultObject) -> Result<(), EngineError> {
+        results::forget(&self.shared, object).await
+    }
+
+    async fn unused(&self, objects: Vec<ResultObject>) -> Result<Vec<ResultObject>, EngineError> {
+        results::unknown(&self.shared, &objects).await
+    }
+}

@@ -1,0 +1,82 @@
+//! Who this node is: no two that run have one name.
+
+use super::link::Link;
+use super::scripts::{ENTER, LEAVE};
+use super::token;
+use crate::engine::EngineError;
+use parking_lot::RwLock;
+use std::time::{Duration, Instant};
+
+/// The name of a node, and what tells it from another of the same name.
+pub(super) struct Node {
+    name: RwLock<String>,
+    pub(super) token: String,
+}
+
+impl Node {
+    /// `name` as it was set, or a name that nobody else has.
+    pub(super) fn new(name: Option<&str>) -> Self {
+        Self {
+            name: RwLock::new(name.map_or_else(unique_name, str::to_owned)),
+            token: token(),
+        }
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.name.read().clone()
+    }
+
+    /// Takes the name, or waits until a node of that name that has died has lost it.
+    ///
+    /// # Errors
+    /// `Ok(false)`: another node has it, and lives. [`EngineError::Unavailable`].
+    pub(super) async fn take_name(
+        &self,
+        link: &Link,
+        lease: Duration,
+    ) -> Result<bool, EngineError> {
+        let key = format!("node:{}", self.name());
+        let milliseconds = lease.as_millis().to_string();
+        let until = Instant::now() + lease + lease / 2;
+        loop {
+            let args = [key.as_str(), &self.token, &milliseconds];
+            if link.run::<u8>(&ENTER, &args).await? == 1 {
+                return Ok(true);
+            }
+            if Instant::now() >= until {
+                return Ok(false);
+            }
+            tokio::time::sleep(lease / 10).await;
+        }
+    }
+
+    /// Gives the name back.
+    pub(super) async fn leave(&self, link: &Link) {
+        let key = format!("node:{}", self.name());
+        // If this fails it expires.
+        let _ = link.run::<u8>(&LEAVE, &[&key, &self.token]).await;
+    }
+
+    /// Another node has taken the name while this one slept: it goes by another from now on.
+    pub(super) fn rename(&self) {
+        let mut name = self.name.write();
+        let fresh = format!("{name}-{:08x}", fastrand::u32(..));
+        tracing::error!(
+            node = *name, renamed = fresh,
+            "another node has this node's name: it was stopped for longer than JOB_LEASE, or \
+             NODE_NAME is set twice"
+        );
+        *name = fresh;
+    }
+}
+
+/// The host's name and something random.
+fn unique_name() -> String {
+    let host = std::env::var("HOSTNAME").ok();
+    let host = host.filter(|name| !name.is_empty()).or_else(|| {
+        let name = std::fs::read_to_string("/etc/hostname").ok()?;
+        Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+    });
+    let host = host.unwrap_or_else(|| "node".to_owned());
+    format!("{host}-{:08x}", fastrand::u32(..))
+}

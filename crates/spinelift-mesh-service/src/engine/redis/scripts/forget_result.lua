@@ -1,0 +1,3 @@
+-- Takes a result whose object is missing out of the cache.
+uncache(ARGV[1])
+return 0

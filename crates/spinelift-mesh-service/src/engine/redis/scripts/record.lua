@@ -1,0 +1,2 @@
+-- The fields of what has this name.
+return record(P .. ARGV[1])
