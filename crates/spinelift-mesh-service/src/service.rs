@@ -352,6 +352,7 @@ async fn open_engine(settings: &Settings) -> Result<Opened, StartError> {
         queue_length: settings.max_queue_length.get(),
         jobs_per_client: settings.max_jobs_per_client.get(),
         lanes: settings.max_downloads_per_host.get(),
+        client_lanes: client_lanes(settings.max_concurrent_downloads.get()),
         delivery_lanes: DELIVERY_LANES,
         attempts: u32::try_from(settings.max_attempts.get()).unwrap_or(u32::MAX),
     };
@@ -363,6 +364,12 @@ async fn open_engine(settings: &Settings) -> Result<Opened, StartError> {
         }
         .into()),
     }
+}
+
+/// Most of the workers that one client keeps loading from servers: if those are slow, a quarter of
+/// the workers is left for the jobs of others, and for uploads, which load from no server.
+fn client_lanes(workers: usize) -> usize {
+    (workers - workers.div_ceil(4)).max(1)
 }
 
 async fn listen(settings: &Settings) -> Result<(TcpListener, SocketAddr), StartError> {

@@ -267,6 +267,7 @@ mod tests {
             queue_length: 1,
             jobs_per_client: 1,
             lanes: 1,
+            client_lanes: 1,
             delivery_lanes: 1,
             attempts: 1,
         };

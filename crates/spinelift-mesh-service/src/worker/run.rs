@@ -76,11 +76,13 @@ impl Runner {
             let _ = abandon.wait_for(|abandoned| *abandoned).await;
         };
         tokio::select! {
-            () = self.to_the_end(claim, lane).instrument(span) => self.tidy(job).await,
+            // A job that was cancelled before its worker came to it does not begin at all.
+            biased;
             () = claim.stop.cancelled() => {
                 tracing::info!(job_id = %job.id, "job cancelled while it ran");
                 self.tidy(job).await;
             }
+            () = self.to_the_end(claim, lane).instrument(span) => self.tidy(job).await,
             () = abandoned => self.give_back(claim).await,
         }
         self.activity.note();
@@ -96,6 +98,11 @@ impl Runner {
     async fn to_the_end(&self, claim: &Claim, lane: Lane) {
         let began = Instant::now();
         let reporter = Arc::new(Reporter::new(&self.engine, &self.callbacks, claim));
+        // The end of a job that was cancelled does not wait for a line that is opened later, so
+        // nothing may be told on it.
+        if claim.stop.is_cancelled() {
+            return;
+        }
         let (mut lane, mut reuse) = (Some(lane), self.caches);
         loop {
             let make = self.make(claim, lane.take(), &reporter, reuse);

@@ -2,9 +2,10 @@
 
 use super::deliveries;
 use super::ending::{self, Ending};
-use super::memory::{Ended, Waiting};
+use super::memory::{Ended, Queued, Waiting};
+use super::rows;
 use crate::engine::DeliveryId;
-use crate::job::{JobError, JobId, JobRequest};
+use crate::job::{JobError, JobRequest};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use url::Url;
 
 /// The version of the schema, in the file's `user_version`. Raise it with every change.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// `SPLM`, in the file's `application_id`: tells our files from those of other programs.
 const APPLICATION: i64 = u32::from_be_bytes(*b"SPLM") as i64;
@@ -35,6 +36,8 @@ const CREATE: &str = "
         -- The order in which jobs were accepted.
         seq         INTEGER PRIMARY KEY,
         id          TEXT NOT NULL UNIQUE,
+        -- Tells it from others that had, or will have, the same id.
+        generation  INTEGER NOT NULL,
         request     TEXT NOT NULL,
         base_url    TEXT NOT NULL,
         client      TEXT NOT NULL,
@@ -65,6 +68,7 @@ const CREATE: &str = "
 
     CREATE TABLE batches (
         id           TEXT PRIMARY KEY,
+        generation   INTEGER NOT NULL,
         fingerprint  BLOB NOT NULL,
         callback_url TEXT,
         receiver     TEXT,
@@ -81,6 +85,7 @@ const CREATE: &str = "
         id         TEXT PRIMARY KEY,
         -- The job or batch that ended.
         job        TEXT NOT NULL,
+        generation INTEGER NOT NULL,
         receiver   TEXT NOT NULL,
         state      TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'failed')),
         attempts   INTEGER NOT NULL DEFAULT 0,
@@ -353,6 +358,7 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     match version {
         0 => transaction.execute_batch(CREATE)?,
         1 => from_version_1(&transaction)?,
+        2 => from_version_2(&transaction)?,
         _ => {}
     }
     transaction.pragma_update(None, "application_id", APPLICATION)?;
@@ -365,10 +371,10 @@ fn from_version_1(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("ALTER TABLE jobs RENAME TO old; DROP INDEX jobs_unfinished;")?;
     connection.execute_batch(CREATE)?;
     connection.execute_batch(
-        "INSERT INTO jobs (seq, id, request, base_url, client, server, state, attempts, percent, \
-         error, created_at, started_at, finished_at) \
-         SELECT seq, id, request, base_url, '', '', state, attempts, percent, error, created_at, \
-         started_at, finished_at FROM old; \
+        "INSERT INTO jobs (seq, id, generation, request, base_url, client, server, state, \
+         attempts, percent, error, created_at, started_at, finished_at) \
+         SELECT seq, id, random() & 9223372036854775807, request, base_url, '', '', state, \
+         attempts, percent, error, created_at, started_at, finished_at FROM old; \
          DROP TABLE old;",
     )?;
     name_servers(connection)?;
@@ -390,7 +396,42 @@ fn from_version_1(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Jobs of version 1 did not say whose lanes they use.
+/// Version 2 had no generations, and told servers apart by their ports.
+fn from_version_2(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(
+        "ALTER TABLE jobs ADD COLUMN generation INTEGER NOT NULL DEFAULT 0; \
+         ALTER TABLE batches ADD COLUMN generation INTEGER NOT NULL DEFAULT 0; \
+         ALTER TABLE deliveries ADD COLUMN generation INTEGER NOT NULL DEFAULT 0; \
+         UPDATE jobs SET generation = random() & 9223372036854775807; \
+         UPDATE batches SET generation = random() & 9223372036854775807; \
+         UPDATE deliveries SET generation = coalesce( \
+         (SELECT generation FROM jobs WHERE id = deliveries.job), \
+         (SELECT generation FROM batches WHERE id = deliveries.job), 0);",
+    )?;
+    name_servers(connection)?;
+    forget_ports(connection, "batches")?;
+    forget_ports(connection, "deliveries")
+}
+
+/// Names receivers, `host:port` before, by their hosts.
+fn forget_ports(connection: &Connection, table: &str) -> rusqlite::Result<()> {
+    let named: Vec<(String, String)> = connection
+        .prepare(&format!(
+            "SELECT id, receiver FROM {table} WHERE receiver IS NOT NULL"
+        ))?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (id, receiver) in named {
+        if let Some((host, _)) = receiver.rsplit_once(':') {
+            connection
+                .prepare_cached(&format!("UPDATE {table} SET receiver = ?2 WHERE id = ?1"))?
+                .execute((id, host.trim_end_matches('.')))?;
+        }
+    }
+    Ok(())
+}
+
+/// Notes whose lanes the unfinished jobs of an older version use.
 fn name_servers(connection: &Connection) -> rusqlite::Result<()> {
     let unfinished: Vec<(String, String)> = connection
         .prepare("SELECT id, request FROM jobs WHERE state IN ('queued', 'running')")?
@@ -414,7 +455,7 @@ fn hex(bytes: &[u8]) -> String {
 /// What a start found to do.
 pub(super) struct Recovered {
     /// All that wait now, in the order in which they were accepted.
-    pub(super) waiting: Vec<Waiting<JobId>>,
+    pub(super) waiting: Vec<Waiting<Queued>>,
     /// How many of them had been running.
     pub(super) resumed: usize,
     /// How many were ended, because they had been running once too often.
@@ -457,17 +498,13 @@ pub(super) fn recover(
     Ok(recovered)
 }
 
-fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Waiting<JobId>>> {
+fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Waiting<Queued>>> {
     connection
-        .prepare("SELECT id, server FROM jobs WHERE state = 'queued' ORDER BY seq")?
-        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?
-        .filter_map(|row| {
-            row.map(|(id, server)| {
-                let id = JobId::parse(&id).ok()?;
-                Some(Waiting { id, server })
-            })
-            .transpose()
-        })
+        .prepare(&format!(
+            "SELECT {} FROM jobs WHERE state = 'queued' ORDER BY seq",
+            rows::WAITING
+        ))?
+        .query_map([], rows::waiting)?
         .collect()
 }
 

@@ -231,7 +231,7 @@ fn commit(
 
 #[cfg(test)]
 mod tests {
-    use super::super::memory::{Clients, Outgoing, Queue};
+    use super::super::memory::{Clients, Lanes, Outgoing, Queue};
     use super::super::{accept, schema};
     use super::*;
     use crate::engine::live::Live;
@@ -270,8 +270,12 @@ mod tests {
         let path = directory.path().join("jobs.db");
         let connection = schema::open(&path).expect("opens");
         let lock = File::create(directory.path().join("lock")).expect("created");
+        let lanes = Lanes {
+            server: 8,
+            client: 8,
+        };
         let memory = Arc::new(Memory {
-            queue: Queue::new(1000, 8, []),
+            queue: Queue::new(1000, lanes, []),
             clients: Clients::new(HashMap::new(), 1000),
             outgoing: Outgoing::new(8),
             live: Live::default(),
@@ -290,7 +294,7 @@ mod tests {
         };
         assert!(matches!(&refused, EngineError::Unavailable { reason } if reason.contains("full")));
         assert!(stored > 0);
-        let waiting = memory.queue.backlog().waiting;
+        let waiting = memory.queue.len();
         assert_eq!(waiting, stored, "what was refused is not queued");
         assert_eq!(memory.clients.count("c"), stored);
 

@@ -152,5 +152,5 @@ async fn a_file_of_the_first_version_is_read() {
     assert_eq!(next.job.id, id("queued"));
     engine.finish(&next, failed()).await.unwrap();
     let (delivery, _lane) = engine.due().await.unwrap().unwrap();
-    assert_eq!(delivery.receiver, "receiver.example:80");
+    assert_eq!(delivery.receiver, "receiver.example");
 }
