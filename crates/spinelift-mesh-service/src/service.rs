@@ -134,6 +134,7 @@ impl Service {
         );
         let pace = Arc::new(Pace::new(&settings));
         let activity = Arc::new(Activity::default());
+        let uploads = Arc::<Flights<_>>::default();
         let runner = Arc::new(Runner {
             engine: Arc::clone(&engine),
             sources: Sources::new(outbound.clone(), source_limits(&settings), memory.clone()),
@@ -143,6 +144,7 @@ impl Service {
             cpu: CpuSlots::per_core(),
             slots: Semaphore::new(settings.max_concurrent_jobs.get()),
             flights: Flights::default(),
+            uploads: Arc::clone(&uploads),
             caches: settings.result_cache_size > 0,
             limits: Limits {
                 max_image_dimension: settings.max_image_dimension,
@@ -169,7 +171,7 @@ impl Service {
             outbound,
             result_urls: result_urls.clone(),
             pace,
-            uploads: Arc::default(),
+            uploads,
             draining: draining.clone(),
             max_request_size: settings.max_request_size.get(),
             memory,

@@ -38,6 +38,11 @@ impl Source {
             Source::Upload { .. } => String::new(),
         }
     }
+
+    /// Whether the image came along, and its bytes have this SHA-256.
+    pub(crate) fn is_upload(&self, sha256: &str) -> bool {
+        matches!(self, Source::Upload { digest } if digest == sha256)
+    }
 }
 
 /// [`JobRequest`] as it is stored: with the secrets in its URLs, which the job needs.
