@@ -120,7 +120,7 @@ impl Dispatcher {
     ) -> Result<Option<(RedactedUrl, Event)>, EngineError> {
         loop {
             match self.try_event(delivery).await {
-                Err(error @ EngineError::Unavailable { .. }) => {
+                Err(error @ (EngineError::Unavailable { .. } | EngineError::Unusable { .. })) => {
                     tracing::error!(%error, job_id = %delivery.of, "a job that ended cannot be read");
                     tokio::time::sleep(PAUSE).await;
                 }

@@ -336,6 +336,13 @@ pub enum EngineError {
         /// What the store said.
         reason: String,
     },
+    /// The store is damaged, gone or replaced. Calls can be repeated as if it were
+    /// [unavailable](Self::Unavailable), but somebody has to mend it first.
+    #[error("the job store is unusable: {reason}")]
+    Unusable {
+        /// What is wrong and what to do about it, without names of files.
+        reason: String,
+    },
     /// What is stored of this one job cannot be understood; the others are not affected.
     #[error("the job is damaged in the store: {reason}")]
     Damaged {

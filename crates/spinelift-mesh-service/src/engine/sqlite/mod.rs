@@ -14,14 +14,18 @@ mod ending;
 mod listing;
 mod lock;
 mod memory;
+mod open_error;
+mod opening;
+mod place;
 mod reader;
+mod recovery;
 mod removal;
 mod results;
 mod rows;
 mod schema;
 mod writer;
 
-pub use schema::OpenError;
+pub use open_error::OpenError;
 
 use super::live::{self, Live, Watch};
 use super::{
@@ -30,9 +34,11 @@ use super::{
     Outbox, Outcome, Page, Replayed, ResultIndex, ResultKey, ResultObject,
 };
 use crate::job::{Batch, Job, JobId, Progress};
+use crate::private;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use memory::{Clients, Lanes, Memory, Outgoing, Queue};
+use place::Place;
 use reader::Reader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -83,10 +89,18 @@ impl SqliteEngine {
     pub fn open(path: &Path, bounds: Bounds) -> Result<Opened, OpenError> {
         let path = &own_name(path);
         let lock = lock::acquire(path)?;
-        let mut connection = schema::open(path)?;
-        let recovered = schema::recover(&mut connection, bounds.attempts)
+        let mut connection = opening::open(path)?;
+        let place = Place::of(path);
+        if private::is_open_to_others(path) {
+            tracing::warn!(
+                path = %path.display(),
+                "other users of this machine can read the job database, which holds keys and URLs \
+                 with credentials: chmod 600"
+            );
+        }
+        let recovered = recovery::recover(&mut connection, bounds.attempts)
             .map_err(|source| OpenError::of(path, source))?;
-        let reading = schema::open_for_reading(path)?;
+        let reading = opening::open_for_reading(path)?;
 
         let lanes = Lanes {
             server: bounds.lanes,
@@ -104,7 +118,7 @@ impl SqliteEngine {
         }
         let thread = |source| OpenError::Thread { source };
         let engine = SqliteEngine {
-            writer: Writer::spawn(connection, lock, Arc::clone(&memory)).map_err(thread)?,
+            writer: Writer::spawn(connection, place, lock, Arc::clone(&memory)).map_err(thread)?,
             reader: Reader::spawn(reading).map_err(thread)?,
             memory,
         };

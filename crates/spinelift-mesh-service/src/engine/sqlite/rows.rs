@@ -6,7 +6,7 @@ use crate::job::{Batch, Counts, Job, JobError, JobId, JobRequest, JobState, Prog
 use crate::redacted::RedactedUrl;
 use chrono::{DateTime, Utc};
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row};
 use url::Url;
 
 /// The columns that [`job`] reads, in its order.
@@ -58,10 +58,15 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
 /// The error as the engine's users see it.
 pub(super) fn engine_error(error: &rusqlite::Error) -> EngineError {
     let reason = error.to_string();
-    if is_damage(error) {
-        EngineError::Damaged { reason }
-    } else {
-        EngineError::Unavailable { reason }
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => EngineError::Unusable {
+            reason: format!(
+                "the file is damaged ({reason}): stop the service, and restore DATABASE_PATH from \
+                 a backup, or move it away to start with an empty one"
+            ),
+        },
+        _ if is_damage(error) => EngineError::Damaged { reason },
+        _ => EngineError::Unavailable { reason },
     }
 }
 
