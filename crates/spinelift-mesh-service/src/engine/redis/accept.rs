@@ -3,7 +3,7 @@
 use super::records::{self, Fields};
 use super::scripts::{ACCEPT, ACCEPT_BATCH};
 use super::{Shared, token, unexpected};
-use crate::engine::{Accepted, AcceptedBatch, EngineError, NewBatch, NewJob};
+use crate::engine::{Accepted, AcceptedBatch, EngineError, NewBatch, NewJob, new_generation};
 use crate::fault;
 use crate::job::JobId;
 use crate::redacted::RedactedUrl;
@@ -39,6 +39,7 @@ pub(super) async fn job(shared: &Shared, job: NewJob) -> Result<Accepted, Engine
     let nonce = token();
     let [queue_length, per_client] = bounds(shared);
     let request = job.request.to_stored();
+    let generation = new_generation().to_string();
     let (server, receiver) = (job.request.source.server(), job.request.receiver());
     let args = [
         job.id.as_str(),
@@ -51,6 +52,7 @@ pub(super) async fn job(shared: &Shared, job: NewJob) -> Result<Accepted, Engine
         job.request_id.as_deref().unwrap_or_default(),
         &server,
         receiver.as_deref().unwrap_or_default(),
+        &generation,
     ];
     let answer = shared.link.run(&ACCEPT, &args).await?;
     fault::point("accept-written").await;
@@ -74,11 +76,13 @@ pub(super) async fn batch(shared: &Shared, batch: NewBatch) -> Result<AcceptedBa
     let nonce = token();
     let [queue_length, per_client] = bounds(shared);
     let fingerprint = super::secrets::hexadecimal(&batch.fingerprint());
+    let generation = new_generation().to_string();
     let url = batch.callback_url.as_ref();
     let receiver = url.map(RedactedUrl::server);
     let jobs = batch.jobs.iter().map(|(id, request)| {
         let server = request.source.server();
-        (id.as_str(), request.to_stored(), server)
+        let generation = new_generation().to_string();
+        (id.as_str(), request.to_stored(), server, generation)
     });
     let jobs: Vec<_> = jobs.collect();
     let mut args = vec![
@@ -92,9 +96,10 @@ pub(super) async fn batch(shared: &Shared, batch: NewBatch) -> Result<AcceptedBa
         batch.request_id.as_deref().unwrap_or_default(),
         url.map_or("", |url| url.reveal().as_str()),
         receiver.as_deref().unwrap_or_default(),
+        &generation,
     ];
-    for (id, request, server) in &jobs {
-        args.extend([id, request.as_str(), server]);
+    for (id, request, server, generation) in &jobs {
+        args.extend([id, request.as_str(), server, generation]);
     }
     Ok(match shared.link.run(&ACCEPT_BATCH, &args).await? {
         Answer::Created => AcceptedBatch::Created,

@@ -3,7 +3,7 @@
 use super::records::{self, Fields};
 use super::scripts::{ATTEMPTED, DELIVERIES, DUE, GIVE_BACK, HAND_OUT, REPLAY, UNDELIVERED};
 use super::{Shared, token, unexpected};
-use crate::engine::queue::{Queue, Waiting};
+use crate::engine::queue::{Lanes, Queue, Waiting};
 use crate::engine::{
     Attempt, Delivery, DeliveryId, DeliveryRecord, EngineError, Lane, Next, Replayed,
 };
@@ -53,6 +53,10 @@ impl Drop for Calling<'_> {
 
 impl Deliveries {
     pub(super) fn new(lanes: usize, makes: bool) -> Self {
+        let lanes = Lanes {
+            server: lanes,
+            client: usize::MAX,
+        };
         Self {
             queue: Queue::new(usize::MAX, lanes, []),
             held: Mutex::default(),
@@ -77,10 +81,7 @@ impl Deliveries {
         let id = DeliveryId::new(id);
         let is_new = self.held.lock().insert(id.clone(), token).is_none();
         if is_new {
-            self.queue.push(Waiting {
-                id,
-                server: receiver.to_owned(),
-            });
+            self.queue.push(Waiting::at(receiver.to_owned(), id));
         }
     }
 
@@ -103,7 +104,7 @@ impl Deliveries {
     }
 
     fn waiting(&self) -> usize {
-        self.queue.backlog().waiting
+        self.queue.len()
     }
 
     pub(super) fn finish(&self) {

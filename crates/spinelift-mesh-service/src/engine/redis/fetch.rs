@@ -29,7 +29,7 @@ pub(super) struct Fetcher {
     arrived: Notify,
     /// There may be something to be had.
     pub(super) stirred: Notify,
-    lanes: Mutex<HashMap<String, usize>>,
+    busy: Mutex<Busy>,
     pub(super) closed: CancellationToken,
 }
 
@@ -39,7 +39,7 @@ impl Fetcher {
             waiting: Mutex::default(),
             arrived: Notify::new(),
             stirred: Notify::new(),
-            lanes: Mutex::default(),
+            busy: Mutex::default(),
             closed: CancellationToken::new(),
         }
     }
@@ -81,32 +81,49 @@ impl Fetcher {
             }
         }
     }
+}
 
-    /// What is left of the lanes that are used.
-    fn room(&self, lanes: usize) -> Vec<(String, usize)> {
-        let used = self.lanes.lock();
-        used.iter()
-            .map(|(server, busy)| (server.clone(), lanes.saturating_sub(*busy)))
-            .collect()
+/// How many jobs that load have to do with each server, and are of each client.
+#[derive(Default)]
+struct Busy {
+    servers: HashMap<String, usize>,
+    clients: HashMap<String, usize>,
+}
+
+impl Busy {
+    fn add(&mut self, client: &str, server: &str) {
+        *self.servers.entry(server.to_owned()).or_default() += 1;
+        *self.clients.entry(client.to_owned()).or_default() += 1;
+    }
+
+    fn remove(&mut self, client: &str, server: &str) {
+        for (counts, name) in [(&mut self.servers, server), (&mut self.clients, client)] {
+            if let Some(count) = counts.get_mut(name) {
+                *count -= 1;
+                if *count == 0 {
+                    counts.remove(name);
+                }
+            }
+        }
     }
 }
 
-/// Takes a lane to a server, until it is dropped.
-fn enter(fetcher: &Arc<Fetcher>, server: String) -> Lane {
+/// What is left of a bound.
+fn room(counts: &HashMap<String, usize>, bound: usize) -> Vec<(String, String)> {
+    let left = |count: usize| bound.saturating_sub(count).to_string();
+    let counts = counts.iter();
+    counts.map(|(name, count)| (name.clone(), left(*count))).collect()
+}
+
+/// Takes a lane to a server, until it is dropped. What comes from no server needs none.
+fn enter(fetcher: &Arc<Fetcher>, client: String, server: String) -> Lane {
     if server.is_empty() {
         return Lane::new(|| {});
     }
-    *fetcher.lanes.lock().entry(server.clone()).or_default() += 1;
+    fetcher.busy.lock().add(&client, &server);
     let fetcher = Arc::clone(fetcher);
     Lane::new(move || {
-        let mut lanes = fetcher.lanes.lock();
-        if let Some(busy) = lanes.get_mut(&server) {
-            *busy -= 1;
-            if *busy == 0 {
-                lanes.remove(&server);
-            }
-        }
-        drop(lanes);
+        fetcher.busy.lock().remove(&client, &server);
         fetcher.stirred.notify_one();
     })
 }
@@ -153,16 +170,23 @@ async fn rest(fetcher: &Fetcher) {
 /// Begins jobs and hands them out; how many there were.
 async fn take(shared: &Arc<Shared>, nonce: &str, wanted: usize) -> Result<usize, EngineError> {
     let (node, bounds) = (shared.node.name(), &shared.bounds);
-    let numbers = [wanted, bounds.lanes, bounds.attempts as usize].map(|n| n.to_string());
+    let (servers, clients) = {
+        let busy = shared.fetcher.busy.lock();
+        let servers = room(&busy.servers, bounds.lanes);
+        (servers, room(&busy.clients, bounds.client_lanes))
+    };
     let lease = shared.lease_text();
-    let mut args = vec![node.as_str(), nonce, &numbers[0], &numbers[1], &numbers[2], &lease];
-    let room = shared.fetcher.room(bounds.lanes);
-    let room: Vec<_> = room
-        .into_iter()
-        .map(|(server, free)| (server, free.to_string()))
-        .collect();
-    for (server, free) in &room {
-        args.extend([server.as_str(), free]);
+    let [wanted, cap, lanes, client_lanes, used] = [
+        wanted,
+        bounds.attempts as usize,
+        bounds.lanes,
+        bounds.client_lanes,
+        servers.len(),
+    ]
+    .map(|number| number.to_string());
+    let mut args = vec![node.as_str(), nonce, &wanted, &cap, &lease, &lanes, &client_lanes, &used];
+    for (name, left) in servers.iter().chain(&clients) {
+        args.extend([name.as_str(), left]);
     }
     let taken: Vec<records::Fields> = shared.link.run(&TAKE, &args).await?;
     let number = taken.len();
@@ -174,11 +198,11 @@ async fn take(shared: &Arc<Shared>, nonce: &str, wanted: usize) -> Result<usize,
 
 async fn begin(shared: &Arc<Shared>, fields: &records::Fields) {
     let field = |name| fields.get(name).cloned().unwrap_or_default();
-    let (token, server) = (field("token"), field("server"));
+    let token = field("token");
     let error = match records::job(fields) {
         Ok(Some(job)) if field("spent") == "1" => JobError::attempts_exhausted(job.attempts),
         Ok(Some(job)) => {
-            let lane = enter(&shared.fetcher, server);
+            let lane = enter(&shared.fetcher, field("client"), field("server"));
             let claim = shared.held.begin(job, token);
             if let Err(Ok((claim, lane))) = shared.fetcher.hand(Ok((claim, lane))) {
                 drop(lane);

@@ -1,8 +1,8 @@
 //! The attempts that this node makes, and the tokens by which the server knows them.
 
 use crate::engine::Claim;
-use crate::engine::live::Live;
-use crate::job::{Job, JobId, JobState, Progress};
+use crate::engine::live::{Live, overlay};
+use crate::job::{Job, JobId, Progress};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 
@@ -10,80 +10,87 @@ use std::collections::HashMap;
 #[derive(Default)]
 pub(super) struct Held {
     pub(super) live: Live,
-    tokens: Mutex<HashMap<JobId, Attempt>>,
+    attempts: Mutex<HashMap<JobId, Attempt>>,
 }
 
 struct Attempt {
+    generation: u64,
     number: u32,
     token: String,
+}
+
+impl Attempt {
+    fn is_at(&self, job: &Job) -> bool {
+        (self.generation, self.number) == (job.generation, job.attempts)
+    }
 }
 
 impl Held {
     pub(super) fn begin(&self, job: Job, token: String) -> Claim {
         let attempt = Attempt {
+            generation: job.generation,
             number: job.attempts,
             token,
         };
-        let earlier = self.tokens.lock().insert(job.id.clone(), attempt);
-        if earlier.is_some() {
+        let mut attempts = self.attempts.lock();
+        if let Some(earlier) = attempts.insert(job.id.clone(), attempt) {
             // Its lease ended, and the job came to this very node once more.
-            self.live.stop(&job.id);
+            self.live.stop(&job.id, earlier.generation);
         }
         self.live.begin(job)
     }
 
     /// The token of an attempt, as long as it is held.
     pub(super) fn token(&self, claim: &Claim) -> Option<String> {
-        let tokens = self.tokens.lock();
-        let attempt = tokens.get(&claim.job.id)?;
-        (attempt.number == claim.job.attempts).then(|| attempt.token.clone())
+        let attempts = self.attempts.lock();
+        let attempt = attempts.get(&claim.job.id)?;
+        attempt.is_at(&claim.job).then(|| attempt.token.clone())
     }
 
     /// An attempt is over.
     pub(super) fn end(&self, claim: &Claim) {
-        let (id, number) = (&claim.job.id, claim.job.attempts);
-        let mut tokens = self.tokens.lock();
-        if tokens.get(id).is_some_and(|known| known.number == number) {
-            tokens.remove(id);
+        let mut attempts = self.attempts.lock();
+        if attempts.get(&claim.job.id).is_some_and(|known| known.is_at(&claim.job)) {
+            attempts.remove(&claim.job.id);
         }
-        drop(tokens);
-        self.live.end(id, number);
+        drop(attempts);
+        self.live.end(&claim.job);
     }
 
-    /// An attempt counts for nothing any more: whoever makes it is told to stop.
+    /// An attempt counts for nothing any more: whoever makes it is told to stop. Whether it was
+    /// still held.
     pub(super) fn lose(&self, id: &JobId, token: &str) -> bool {
-        let mut tokens = self.tokens.lock();
-        let is_held = tokens.get(id).is_some_and(|known| known.token == token);
-        if is_held {
-            tokens.remove(id);
-            drop(tokens);
-            self.live.stop(id);
-        }
-        is_held
+        let mut attempts = self.attempts.lock();
+        let known = attempts.get(id).filter(|known| known.token == token);
+        let Some(generation) = known.map(|known| known.generation) else {
+            return false;
+        };
+        attempts.remove(id);
+        drop(attempts);
+        self.live.stop(id, generation);
+        true
     }
 
     /// All of them, with their tokens.
     pub(super) fn all(&self) -> Vec<(JobId, String)> {
-        let tokens = self.tokens.lock();
-        let all = tokens.iter();
+        let attempts = self.attempts.lock();
+        let all = attempts.iter();
         all.map(|(id, attempt)| (id.clone(), attempt.token.clone()))
             .collect()
     }
 
     /// Completes a job as the server knows it: what this node has just reported may be on its way.
     pub(super) fn overlay(&self, job: &mut Job) {
-        let is_own = self.tokens.lock().get(&job.id).map(|known| known.number) == Some(job.attempts);
-        if is_own
-            && job.state == JobState::Running
-            && let Some(progress) = self.live.latest(&job.id)
-            && progress.percent > job.progress.percent
-        {
-            job.progress = progress;
+        let is_own = self.attempts.lock().get(&job.id).is_some_and(|known| known.is_at(job));
+        let latest = self.live.latest(&job.id);
+        let is_news = |made: &Progress| made.percent > job.progress.percent;
+        if is_own && latest.as_ref().is_some_and(|(_, made)| is_news(made)) {
+            overlay(job, latest);
         }
     }
 
-    /// The progress of an attempt that runs here.
-    pub(super) fn progress(&self, id: &JobId) -> Option<(u32, Vec<Progress>)> {
-        self.live.progress(id)
+    /// How far a job that runs here has come, in percent.
+    pub(super) fn percent(&self, id: &JobId) -> u8 {
+        self.live.latest(id).map_or(0, |(_, made)| made.percent)
     }
 }

@@ -68,7 +68,7 @@ pub(super) async fn progress(
     shared: &Shared,
     id: &JobId,
 ) -> Result<Option<(u32, Vec<Progress>)>, EngineError> {
-    if let Some(own) = shared.held.progress(id) {
+    if let Some(own) = shared.held.live.progress(id) {
         return Ok(Some(own));
     }
     let running = job(shared, id).await?;

@@ -63,6 +63,7 @@ pub(super) fn job(fields: &Fields) -> Result<Option<Job>, EngineError> {
     });
     Ok(Some(Job {
         id: JobId::parse(text(fields, "id")?).map_err(damaged)?,
+        generation: number(fields, "generation")?,
         request: JobRequest::from_stored(text(fields, "request")?).map_err(damaged)?,
         base_url: text(fields, "base_url")?.to_owned(),
         client: text(fields, "client")?.to_owned(),
@@ -122,6 +123,7 @@ pub(super) fn batch(fields: &Fields) -> Result<Option<Batch>, EngineError> {
     let callback_url = fields.get("callback_url").map(|url| Url::parse(url));
     Ok(Some(Batch {
         id: JobId::parse(text(fields, "id")?).map_err(damaged)?,
+        generation: number(fields, "generation")?,
         callback_url: callback_url
             .transpose()
             .map_err(damaged)?
@@ -142,6 +144,7 @@ pub(super) fn delivery(fields: &Fields) -> Result<Delivery, EngineError> {
     Ok(Delivery {
         id: DeliveryId::new(text(fields, "id")?),
         of: JobId::parse(text(fields, "of")?).map_err(damaged)?,
+        generation: number(fields, "generation")?,
         receiver: text(fields, "receiver")?.to_owned(),
         attempts: number(fields, "attempts")?,
         created_at: time(fields, "created_at")?,

@@ -49,8 +49,7 @@ pub(super) async fn cancel(
     id: &JobId,
 ) -> Result<Option<Cancelled>, EngineError> {
     let (nonce, stamp, lease) = (token(), token(), shared.lease_text());
-    let percent = shared.held.live.latest(id).map_or(0, |made| made.percent);
-    let percent = percent.to_string();
+    let percent = shared.held.percent(id).to_string();
     let args = [id.as_str(), &nonce, &stamp, &lease, &percent];
     let answer: Vec<String> = shared.link.run(&CANCEL, &args).await?;
     for notice in answer.iter().skip(1).filter_map(|text| Notice::parse(text)) {

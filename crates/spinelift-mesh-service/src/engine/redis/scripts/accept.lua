@@ -1,7 +1,7 @@
 -- Stores a new job, or finds the one that has its id.
 local job = {
   id = ARGV[1], nonce = ARGV[2], request = ARGV[5], base_url = ARGV[6], client = ARGV[7],
-  request_id = ARGV[8], server = ARGV[9], receiver = ARGV[10],
+  request_id = ARGV[8], server = ARGV[9], receiver = ARGV[10], generation = ARGV[11],
 }
 local known = fields(P .. 'job:' .. job.id, 'state', 'nonce')
 if known.nonce == job.nonce then

@@ -21,7 +21,7 @@ local function add_job(job)
   local name = P .. 'job:' .. job.id
   redis.call('HSET', name, 'id', job.id, 'request', job.request, 'base_url', job.base_url,
     'client', job.client, 'server', job.server, 'state', 'queued', 'attempts', 0, 'percent', 0,
-    'created_at', NOW, 'seq', seq, 'nonce', job.nonce)
+    'created_at', NOW, 'seq', seq, 'nonce', job.nonce, 'generation', job.generation)
   note(name, 'request_id', job.request_id)
   note(name, 'receiver', job.receiver)
   redis.call('ZADD', P .. 'all', seq, job.id)

@@ -23,7 +23,7 @@ end
 local function job_of(id)
   local job = fields(P .. 'job:' .. id, 'state', 'token', 'attempts', 'client', 'server', 'batch',
     'receiver', 'seq', 'stream', 'entry', 'created_at', 'started_at', 'finished_at', 'result',
-    'percent', 'node', 'ended_by')
+    'percent', 'node', 'ended_by', 'generation')
   return job.state and job
 end
 

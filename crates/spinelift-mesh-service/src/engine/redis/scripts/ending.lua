@@ -7,13 +7,13 @@ local function count(batch, state, delivery)
   end
   redis.call('HINCRBY', name, state == 'completed' and 'completed' or 'failed', 1)
   local known = fields(name, 'total', 'completed', 'failed', 'created_at', 'finished_at',
-    'receiver')
+    'receiver', 'generation')
   local ended = tonumber(known.completed) + tonumber(known.failed)
   if not known.finished_at and ended >= tonumber(known.total) then
     local finished = math.max(NOW, tonumber(known.created_at))
     redis.call('HSET', name, 'finished_at', finished)
     if known.receiver then
-      deliver(delivery, batch, known.receiver)
+      deliver(delivery, batch, known.generation, known.receiver)
     else
       redis.call('ZADD', P .. 'expirable', finished, batch)
     end
@@ -36,7 +36,7 @@ local function conclude(id, job, state, stamp, holder, ...)
   end
   local delivery = 'msg_' .. stamp
   if job.receiver then
-    deliver(delivery, id, job.receiver, holder)
+    deliver(delivery, id, job.generation, job.receiver, holder)
   else
     redis.call('ZADD', P .. 'expirable', finished, id)
   end

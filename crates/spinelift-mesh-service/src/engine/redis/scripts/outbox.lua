@@ -39,8 +39,9 @@ end
 
 -- Notes that something ended is to be told. `holder` is the node that makes the delivery, if one
 -- is known that should: `token` and how long it may take.
-local function deliver(id, of, receiver, holder)
-  redis.call('HSET', P .. 'delivery:' .. id, 'id', id, 'of', of, 'receiver', receiver, 'state',
+local function deliver(id, of, generation, receiver, holder)
+  redis.call('HSET', P .. 'delivery:' .. id, 'id', id, 'of', of,
+    'generation', generation, 'receiver', receiver, 'state',
     'pending', 'attempts', 0, 'created_at', NOW, 'next_at', NOW)
   redis.call('RPUSH', P .. 'deliveries:' .. of, id)
   if holder then

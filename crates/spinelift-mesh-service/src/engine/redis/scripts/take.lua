@@ -1,10 +1,14 @@
--- Begins attempts at as many jobs as wanted: the clients by turns, and of each the servers. What
--- is left of a server's lanes on this node is given for those that are used.
-local node, nonce, want, lanes, cap, lease =
-  ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
-local free = {}
-for i = 7, #ARGV, 2 do
-  free[ARGV[i]] = tonumber(ARGV[i + 1])
+-- Begins attempts at as many jobs as wanted: the clients by turns, and of each the servers. How
+-- many a node has to do with at a time is bounded for each server and for each client; what is
+-- left is given for those of which there are some.
+local node, nonce, want, cap, lease =
+  ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local server_lanes, client_lanes = tonumber(ARGV[6]), tonumber(ARGV[7])
+local server_room, client_room = {}, {}
+local clients_from = 9 + 2 * tonumber(ARGV[8])
+for i = 9, #ARGV, 2 do
+  local room = i < clients_from and server_room or client_room
+  room[ARGV[i]] = tonumber(ARGV[i + 1])
 end
 -- Each step looks at one server: others wait while a script runs.
 local STEPS = 1000
@@ -90,7 +94,8 @@ local function take_from(client)
       return false
     end
     -- What comes from no server waits for none.
-    local room = server == '' and 1 or free[server] or lanes
+    local room = server == '' and 1
+      or math.min(server_room[server] or server_lanes, client_room[client] or client_lanes)
     if room <= 0 then
       passed = passed + 1
     else
@@ -99,7 +104,10 @@ local function take_from(client)
         id, job = next_of(stream_of(client, server, false))
       end
       if id then
-        free[server] = room - 1
+        if server ~= '' then
+          server_room[server] = (server_room[server] or server_lanes) - 1
+          client_room[client] = (client_room[client] or client_lanes) - 1
+        end
         redis.call('ZADD', servers, redis.call('INCR', P .. 'turn'), server)
         start(id, job)
         return true
