@@ -31,7 +31,7 @@ const POLL: Duration = Duration::from_secs(1);
 /// The deliveries that wait here or are being made here, and the tokens by which they are held.
 pub(super) struct Deliveries {
     queue: Queue<DeliveryId>,
-    held: Mutex<HashMap<DeliveryId, String>>,
+    held: Mutex<HashMap<DeliveryId, Hold>>,
     /// How many wait for one.
     callers: AtomicUsize,
     called: Notify,
@@ -40,6 +40,12 @@ pub(super) struct Deliveries {
     finishing: AtomicBool,
     /// Whether this node makes deliveries at all.
     makes: bool,
+}
+
+/// That this node holds a delivery.
+struct Hold {
+    token: String,
+    receiver: String,
 }
 
 /// A caller, as long as it waits.
@@ -79,9 +85,13 @@ impl Deliveries {
     /// Puts a delivery that this node holds into its queue.
     pub(super) fn add(&self, id: &str, receiver: &str, token: String) {
         let id = DeliveryId::new(id);
-        let is_new = self.held.lock().insert(id.clone(), token).is_none();
-        if is_new {
-            self.queue.push(Waiting::at(receiver.to_owned(), id));
+        let receiver = receiver.to_owned();
+        let hold = Hold {
+            token,
+            receiver: receiver.clone(),
+        };
+        if self.held.lock().insert(id.clone(), hold).is_none() {
+            self.queue.push(Waiting::at(receiver, id));
         }
     }
 
@@ -89,17 +99,27 @@ impl Deliveries {
     pub(super) fn all(&self) -> Vec<(DeliveryId, String)> {
         let held = self.held.lock();
         held.iter()
-            .map(|(id, token)| (id.clone(), token.clone()))
+            .map(|(id, hold)| (id.clone(), hold.token.clone()))
             .collect()
     }
 
-    /// One is held no longer: its lease ended, or it was replayed or deleted. If it waits it is
-    /// not handed out; if it is being made, that counts for little.
+    fn token(&self, id: &DeliveryId) -> Option<String> {
+        Some(self.held.lock().get(id)?.token.clone())
+    }
+
+    /// One is held no longer: its lease ended, say. If it waits it is not handed out; if it is
+    /// being made, that counts for little.
     pub(super) fn lose(&self, id: &str, token: &str) {
         let id = DeliveryId::new(id);
-        let mut held = self.held.lock();
-        if held.get(&id).is_some_and(|known| known == token) {
-            held.remove(&id);
+        if self.token(&id).as_deref() == Some(token) {
+            self.drop(id);
+        }
+    }
+
+    /// One is not to be made as it was: it was deleted, or is made anew.
+    pub(super) fn drop(&self, id: DeliveryId) {
+        if let Some(hold) = self.held.lock().remove(&id) {
+            self.queue.remove(&[Waiting::at(hold.receiver, id)]);
         }
     }
 
@@ -128,7 +148,7 @@ pub(super) async fn due(shared: &Shared) -> Result<Option<(Delivery, Lane)>, Eng
         let Some((waiting, lane)) = deliveries.queue.pop().await else {
             return Ok(None);
         };
-        let Some(token) = deliveries.held.lock().get(&waiting.id).cloned() else {
+        let Some(token) = deliveries.token(&waiting.id) else {
             continue;
         };
         match hand_out(shared, &waiting.id, &token).await {
@@ -245,8 +265,8 @@ async fn record(
     attempt: Attempt,
     next: Next,
 ) -> Result<(), EngineError> {
-    let held = shared.deliveries.held.lock().get(id).cloned();
-    let (held, nonce) = (held.unwrap_or_default(), token());
+    let held = shared.deliveries.token(id).unwrap_or_default();
+    let nonce = token();
     let (step, delay) = match next {
         Next::Delivered => ("delivered", Duration::ZERO),
         Next::GiveUp => ("give_up", Duration::ZERO),
@@ -288,9 +308,7 @@ pub(super) async fn replay(
         "hastened" => Replayed::Hastened,
         other => return Err(unexpected(other)),
     };
-    // If it waits here, that token is good no more.
-    let held = shared.deliveries.held.lock().remove(id);
-    drop(held);
+    shared.deliveries.drop(id.clone());
     shared.deliveries.stirred.notify_one();
     Ok(replayed)
 }

@@ -4,14 +4,19 @@ use crate::engine::Claim;
 use crate::engine::live::{Live, overlay};
 use crate::job::{Job, JobId, Progress};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 /// What runs here, and who watches what.
 #[derive(Default)]
 pub(super) struct Held {
     pub(super) live: Live,
     attempts: Mutex<HashMap<JobId, Attempt>>,
+    /// The last tokens that were lost without being held: their attempts may be about to begin.
+    lost: Mutex<VecDeque<String>>,
 }
+
+/// How many of them are remembered.
+const LOST: usize = 1000;
 
 struct Attempt {
     generation: u64,
@@ -27,6 +32,7 @@ impl Attempt {
 
 impl Held {
     pub(super) fn begin(&self, job: Job, token: String) -> Claim {
+        let attempt_token = token.clone();
         let attempt = Attempt {
             generation: job.generation,
             number: job.attempts,
@@ -37,7 +43,13 @@ impl Held {
             // Its lease ended, and the job came to this very node once more.
             self.live.stop(&job.id, earlier.generation);
         }
-        self.live.begin(job)
+        let lost = self.lost.lock().contains(&attempt_token);
+        let claim = self.live.begin(job);
+        drop(attempts);
+        if lost {
+            self.lose(&claim.job.id, &attempt_token);
+        }
+        claim
     }
 
     /// The token of an attempt, as long as it is held.
@@ -63,6 +75,9 @@ impl Held {
         let mut attempts = self.attempts.lock();
         let known = attempts.get(id).filter(|known| known.token == token);
         let Some(generation) = known.map(|known| known.generation) else {
+            let mut lost = self.lost.lock();
+            lost.truncate(LOST - 1);
+            lost.push_front(token.to_owned());
             return false;
         };
         attempts.remove(id);

@@ -34,6 +34,20 @@ pub(super) async fn run(shared: Arc<Shared>, mut made: UnboundedReceiver<Made>) 
     }
 }
 
+/// Tells of all that runs here what has not been told.
+pub(super) async fn flush(shared: &Shared) -> Result<(), EngineError> {
+    let running = shared.held.all().into_iter();
+    let latest = running.filter_map(|(id, token)| {
+        let percent = shared.held.percent(&id);
+        (percent > 0).then_some((id, (token, percent)))
+    });
+    let latest: HashMap<_, _> = latest.collect();
+    match latest.is_empty() {
+        true => Ok(()),
+        false => send(shared, latest).await,
+    }
+}
+
 async fn send(
     shared: &Shared,
     latest: HashMap<JobId, (String, u8)>,

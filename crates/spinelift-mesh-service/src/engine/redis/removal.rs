@@ -1,8 +1,8 @@
 //! Cancelling jobs that have not ended, and forgetting those that have.
 
 use super::scripts::{CANCEL, DELETE, EXPIRE};
-use super::{Shared, token, unexpected};
-use crate::engine::{Cancelled, Deleted, EngineError, Expired, ResultObject};
+use super::{Shared, progress, token, unexpected};
+use crate::engine::{Cancelled, Deleted, DeliveryId, EngineError, Expired, ResultObject};
 use crate::job::JobId;
 use chrono::{DateTime, Utc};
 use redis::{FromRedisValue, Value};
@@ -34,8 +34,8 @@ impl Notice {
         let Ok(id) = JobId::parse(&self.job) else {
             return;
         };
-        let was_running = shared.held.lose(&id, &self.token);
-        if was_running && self.node == shared.node.name() && !self.delivery.is_empty() {
+        shared.held.lose(&id, &self.token);
+        if self.node == shared.node.name() && !self.delivery.is_empty() {
             shared
                 .deliveries
                 .add(&self.delivery, &self.receiver, self.hold.clone());
@@ -49,8 +49,9 @@ pub(super) async fn cancel(
     id: &JobId,
 ) -> Result<Option<Cancelled>, EngineError> {
     let (nonce, stamp, lease) = (token(), token(), shared.lease_text());
-    let percent = shared.held.percent(id).to_string();
-    let args = [id.as_str(), &nonce, &stamp, &lease, &percent];
+    // How far the jobs have come is kept, and may not have been told.
+    progress::flush(shared).await?;
+    let args = [id.as_str(), &nonce, &stamp, &lease];
     let answer: Vec<String> = shared.link.run(&CANCEL, &args).await?;
     for notice in answer.iter().skip(1).filter_map(|text| Notice::parse(text)) {
         notice.heed(shared);
@@ -66,13 +67,20 @@ pub(super) async fn cancel(
 /// Forgets a job that has ended, or a batch with all of its jobs.
 pub(super) async fn delete(shared: &Shared, id: &JobId) -> Result<Option<Deleted>, EngineError> {
     let args = [id.as_str(), &token()];
-    let answer: Vec<String> = shared.link.run(&DELETE, &args).await?;
-    match answer.first().map_or("", String::as_str) {
-        "gone" => Ok(Some(Deleted::Gone(objects(&answer[1..])))),
-        "unfinished" => Ok(Some(Deleted::Unfinished)),
-        "unknown" => Ok(None),
-        other => Err(unexpected(other)),
+    let answer: Vec<Value> = shared.link.run(&DELETE, &args).await?;
+    let mut answer = answer.into_iter();
+    let mut next = || answer.next().unwrap_or(Value::Nil);
+    match &*String::from_redis_value(next()).map_err(unexpected)? {
+        "gone" => {}
+        "unfinished" => return Ok(Some(Deleted::Unfinished)),
+        "unknown" => return Ok(None),
+        other => return Err(unexpected(other)),
     }
+    let [unused, deliveries] = [next(), next()].map(Vec::<String>::from_redis_value);
+    for delivery in deliveries.map_err(unexpected)? {
+        shared.deliveries.drop(DeliveryId::new(&delivery));
+    }
+    Ok(Some(Deleted::Gone(objects(&unused.map_err(unexpected)?))))
 }
 
 /// Forgets some of what ended before a time.

@@ -17,14 +17,12 @@ fn batch(name: &str, jobs: u32) -> NewBatch {
     }
 }
 
-async fn get(engine: &SqliteEngine, name: &str) -> Batch {
+async fn get(engine: &impl JobEngine, name: &str) -> Batch {
     engine.batch(&id(name)).await.unwrap().unwrap()
 }
 
-#[tokio::test]
-async fn a_batch_counts_the_ends_of_its_jobs_and_is_told_once() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn a_batch_counts_the_ends_of_its_jobs_and_is_told_once(store: &impl Store) {
+    let engine = store.open().await;
     let accepted = engine.accept_batch(batch("b", 3)).await;
     assert_eq!(accepted, Ok(AcceptedBatch::Created));
     for outcome in [completed(), failed()] {
@@ -56,16 +54,13 @@ async fn a_batch_counts_the_ends_of_its_jobs_and_is_told_once() {
     assert_eq!(delivery.generation, seen.generation);
 }
 
-#[tokio::test]
-async fn a_batch_is_accepted_whole_or_not_at_all() {
-    let directory = tempfile::tempdir().unwrap();
+pub(super) async fn a_batch_is_accepted_whole_or_not_at_all(store: &impl Store) {
     let bounds = Bounds {
         queue_length: 5,
         jobs_per_client: 4,
         ..BOUNDS
     };
-    let opened = SqliteEngine::open(&directory.path().join("jobs.db"), bounds).unwrap();
-    let engine = opened.engine;
+    let engine = store.open_with(bounds).await;
     engine.accept(job("b-2")).await.unwrap();
     let taken = engine.accept_batch(batch("b", 3)).await;
     assert_eq!(taken, Ok(AcceptedBatch::Conflict(id("b-2"))));
@@ -84,10 +79,8 @@ async fn a_batch_is_accepted_whole_or_not_at_all() {
     assert_eq!(engine.backlog().await.unwrap().waiting, 4);
 }
 
-#[tokio::test]
-async fn the_same_batch_is_known_and_another_is_a_conflict() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn the_same_batch_is_known_and_another_is_a_conflict(store: &impl Store) {
+    let engine = store.open().await;
     engine.accept_batch(batch("b", 2)).await.unwrap();
     let known = get(&engine, "b").await;
     let again = engine.accept_batch(batch("b", 2)).await;
@@ -98,10 +91,8 @@ async fn the_same_batch_is_known_and_another_is_a_conflict() {
     assert_eq!(engine.backlog().await.unwrap().waiting, 2);
 }
 
-#[tokio::test]
-async fn to_cancel_a_batch_is_to_cancel_its_jobs() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn to_cancel_a_batch_is_to_cancel_its_jobs(store: &impl Store) {
+    let engine = store.open().await;
     engine.accept_batch(batch("b", 3)).await.unwrap();
     let done = claim(&engine).await;
     engine.finish(&done, completed()).await.unwrap();
@@ -119,10 +110,8 @@ async fn to_cancel_a_batch_is_to_cancel_its_jobs() {
     assert_eq!(again, Ok(Some(Cancelled::AlreadyEnded)));
 }
 
-#[tokio::test]
-async fn the_jobs_of_a_batch_are_listed_page_by_page() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn the_jobs_of_a_batch_are_listed_page_by_page(store: &impl Store) {
+    let engine = store.open().await;
     engine.accept(job("other")).await.unwrap();
     engine.accept_batch(batch("b", 5)).await.unwrap();
     let mut filter = Filter {

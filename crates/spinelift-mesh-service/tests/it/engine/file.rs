@@ -3,6 +3,7 @@
 
 use super::*;
 use sha2::{Digest, Sha256};
+use spinelift_mesh_service::engine::Cancelled;
 use spinelift_mesh_service::engine::sqlite::OpenError;
 use std::sync::Arc;
 
@@ -242,4 +243,91 @@ async fn nobody_else_can_read_the_file() {
         let mode = folder.join(name).metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{name}: {mode:o}");
     }
+}
+
+#[tokio::test]
+async fn a_locked_file_refuses_for_now_and_recovers() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = open(directory.path()).engine;
+    engine.accept(job("before")).await.unwrap();
+    let other = rusqlite::Connection::open(directory.path().join("jobs.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let refused = engine.accept(job("during")).await;
+    assert!(
+        matches!(refused, Err(EngineError::Unavailable { .. })),
+        "{refused:?}"
+    );
+    let refused = engine.claim().await;
+    assert!(matches!(refused, Err(EngineError::Unavailable { .. })));
+    // Reading goes on.
+    assert_eq!(state(&engine, "before").await, JobState::Queued);
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(engine.accept(job("during")).await, Ok(Accepted::Created));
+    assert_eq!(claim(&engine).await.job.id.as_str(), "before");
+    assert_eq!(claim(&engine).await.job.id.as_str(), "during");
+}
+
+#[tokio::test]
+async fn a_cancel_that_falls_on_the_start_of_a_job_stops_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = open(directory.path()).engine;
+    engine.accept(job("a")).await.unwrap();
+    let other = rusqlite::Connection::open(directory.path().join("jobs.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // Both are sent, one behind the other, before the first of them can be written.
+    let a = id("a");
+    let (claimed, cancelled, ()) = tokio::join!(engine.claim(), engine.cancel(&a), async {
+        other.execute_batch("ROLLBACK").unwrap();
+    });
+    let (claim, _lane) = claimed.unwrap().unwrap();
+    assert_eq!(cancelled, Ok(Some(Cancelled::Now)));
+    assert!(claim.stop.is_cancelled());
+    engine.report(&claim, Progress::from(Step::CreateMask));
+    assert_eq!(engine.progress(&id("a")).await, Ok(None));
+    let fenced = engine.finish(&claim, completed()).await;
+    assert_eq!(fenced, Ok(Fenced::Superseded));
+}
+
+#[tokio::test]
+async fn a_delivery_that_cannot_be_read_is_given_up_for_good() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = open(directory.path()).engine;
+    for name in ["bad", "good"] {
+        engine.accept(told_job(name)).await.unwrap();
+        let claim = claim(&engine).await;
+        engine.finish(&claim, completed()).await.unwrap();
+    }
+    let file = rusqlite::Connection::open(directory.path().join("jobs.db")).unwrap();
+    file.execute_batch("UPDATE deliveries SET attempts = -1 WHERE job = 'bad'")
+        .unwrap();
+    let (delivery, _lane) = engine.due().await.unwrap().unwrap();
+    assert_eq!(delivery.of, id("good"));
+    drop(engine);
+    assert_eq!(
+        open(directory.path()).engine.undelivered().await.unwrap(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_start_says_what_it_found() {
+    let directory = tempfile::tempdir().unwrap();
+    for attempt in 1..=3 {
+        let opened = open(directory.path());
+        opened.engine.accept(job("a")).await.unwrap();
+        assert_eq!(opened.resumed, usize::from(attempt > 1));
+        assert_eq!(claim(&opened.engine).await.job.attempts, attempt);
+    }
+    let opened = open(directory.path());
+    assert_eq!((opened.resumed, opened.exhausted), (0, 1));
+    let JobState::Failed(error) = state(&opened.engine, "a").await else {
+        panic!("it did not fail");
+    };
+    assert_eq!(error.code, "ATTEMPTS_EXHAUSTED");
+    assert_eq!(open_again(directory.path(), opened).exhausted, 0);
+}
+
+fn open_again(directory: &Path, opened: Opened) -> Opened {
+    drop(opened);
+    open(directory)
 }

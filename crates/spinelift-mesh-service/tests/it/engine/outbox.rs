@@ -15,10 +15,8 @@ fn attempt(status: u16) -> Attempt {
     }
 }
 
-#[tokio::test]
-async fn the_end_of_a_job_with_a_receiver_is_to_be_told() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn the_end_of_a_job_with_a_receiver_is_to_be_told(store: &impl Store) {
+    let engine = store.open().await;
     for (name, outcome) in [("a", completed()), ("b", failed())] {
         engine.accept(told_job(name)).await.unwrap();
         let claim = claim(&engine).await;
@@ -42,24 +40,22 @@ async fn the_end_of_a_job_with_a_receiver_is_to_be_told() {
     assert_eq!(engine.undelivered().await.unwrap(), 0);
 }
 
-#[tokio::test]
-async fn a_delivery_is_handed_out_after_a_restart_until_it_is_delivered() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn a_delivery_is_handed_out_after_a_restart_until_it_is_delivered(store: &impl Store) {
+    let engine = store.open().await;
     engine.accept(told_job("a")).await.unwrap();
     let claim = claim(&engine).await;
     engine.finish(&claim, completed()).await.unwrap();
     let (first, _lane) = engine.due().await.unwrap().unwrap();
     drop(engine);
 
-    let engine = open(directory.path()).engine;
+    let engine = store.open().await;
     let (again, _lane) = engine.due().await.unwrap().unwrap();
     assert_eq!(again, first);
     let later = Next::RetryAfter(Duration::from_secs(3600));
     engine.attempted(&again, attempt(500), later).await.unwrap();
     drop(engine);
 
-    let engine = open(directory.path()).engine;
+    let engine = store.open().await;
     assert_eq!(engine.undelivered().await.unwrap(), 1);
     let hastened = engine.replay(&id("a"), &first.id).await;
     assert_eq!(hastened, Ok(Replayed::Hastened));
@@ -70,14 +66,12 @@ async fn a_delivery_is_handed_out_after_a_restart_until_it_is_delivered() {
         .await
         .unwrap();
     drop(engine);
-    let engine = open(directory.path()).engine;
+    let engine = store.open().await;
     assert_eq!(engine.undelivered().await.unwrap(), 0);
 }
 
-#[tokio::test]
-async fn attempts_are_logged_and_a_delivery_can_be_replayed() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn attempts_are_logged_and_a_delivery_can_be_replayed(store: &impl Store) {
+    let engine = store.open().await;
     engine.accept(told_job("a")).await.unwrap();
     let claim = claim(&engine).await;
     engine.finish(&claim, completed()).await.unwrap();
@@ -119,15 +113,12 @@ async fn attempts_are_logged_and_a_delivery_can_be_replayed() {
     assert_eq!((again.id, again.attempts), (delivery.id, 0));
 }
 
-#[tokio::test]
-async fn one_receiver_gets_so_many_at_a_time_and_no_other_waits_for_it() {
-    let directory = tempfile::tempdir().unwrap();
+pub(super) async fn one_receiver_gets_so_many_at_a_time_and_no_other_waits_for_it(store: &impl Store) {
     let bounds = Bounds {
         delivery_lanes: 2,
         ..BOUNDS
     };
-    let opened = SqliteEngine::open(&directory.path().join("jobs.db"), bounds).unwrap();
-    let engine = opened.engine;
+    let engine = store.open_with(bounds).await;
     for number in 0..5 {
         let mut job = told_job(&format!("j{number}"));
         if number == 4 {
@@ -153,10 +144,8 @@ async fn one_receiver_gets_so_many_at_a_time_and_no_other_waits_for_it() {
     assert_eq!(engine.due().await.unwrap().unwrap().0.of, id("j2"));
 }
 
-#[tokio::test]
-async fn a_delivery_that_is_replayed_while_it_is_made_is_not_given_up() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn a_delivery_that_is_replayed_while_it_is_made_is_not_given_up(store: &impl Store) {
+    let engine = store.open().await;
     engine.accept(told_job("a")).await.unwrap();
     let claim = claim(&engine).await;
     engine.finish(&claim, completed()).await.unwrap();
@@ -172,23 +161,3 @@ async fn a_delivery_that_is_replayed_while_it_is_made_is_not_given_up() {
     assert_eq!(engine.due().await.unwrap().unwrap().0.id, first.id);
 }
 
-#[tokio::test]
-async fn a_delivery_that_cannot_be_read_is_given_up_for_good() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
-    for name in ["bad", "good"] {
-        engine.accept(told_job(name)).await.unwrap();
-        let claim = claim(&engine).await;
-        engine.finish(&claim, completed()).await.unwrap();
-    }
-    let file = rusqlite::Connection::open(directory.path().join("jobs.db")).unwrap();
-    file.execute_batch("UPDATE deliveries SET attempts = -1 WHERE job = 'bad'")
-        .unwrap();
-    let (delivery, _lane) = engine.due().await.unwrap().unwrap();
-    assert_eq!(delivery.of, id("good"));
-    drop(engine);
-    assert_eq!(
-        open(directory.path()).engine.undelivered().await.unwrap(),
-        1
-    );
-}

@@ -3,10 +3,8 @@
 use super::*;
 use std::sync::Arc;
 
-#[tokio::test]
-async fn a_job_lives_from_accept_to_finish() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn a_job_lives_from_accept_to_finish(store: &impl Store) {
+    let engine = store.open().await;
     assert_eq!(engine.accept(job("a")).await, Ok(Accepted::Created));
     assert_eq!(engine.backlog().await.unwrap().waiting, 1);
     assert_eq!(state(&engine, "a").await, JobState::Queued);
@@ -31,10 +29,8 @@ async fn a_job_lives_from_accept_to_finish() {
     assert!(seen.finished_at.is_some());
 }
 
-#[tokio::test]
-async fn jobs_are_handed_out_in_the_order_of_their_acceptance() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn jobs_are_handed_out_in_the_order_of_their_acceptance(store: &impl Store) {
+    let engine = store.open().await;
     for id in ["c", "a", "b"] {
         engine.accept(job(id)).await.unwrap();
     }
@@ -43,10 +39,8 @@ async fn jobs_are_handed_out_in_the_order_of_their_acceptance() {
     }
 }
 
-#[tokio::test]
-async fn an_attempt_that_was_ended_cannot_end_the_job_again() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn an_attempt_that_was_ended_cannot_end_the_job_again(store: &impl Store) {
+    let engine = store.open().await;
     engine.accept(job("a")).await.unwrap();
     let first = claim(&engine).await;
     assert_eq!(engine.finish(&first, failed()).await, Ok(Fenced::Recorded));
@@ -63,16 +57,14 @@ async fn an_attempt_that_was_ended_cannot_end_the_job_again() {
     );
 }
 
-#[tokio::test]
-async fn an_old_attempt_is_fenced_off_by_a_new_one() {
-    let directory = tempfile::tempdir().unwrap();
+pub(super) async fn an_old_attempt_is_fenced_off_by_a_new_one(store: &impl Store) {
     let first = {
-        let engine = open(directory.path()).engine;
+        let engine = store.open().await;
         engine.accept(job("a")).await.unwrap();
         claim(&engine).await
     };
     // The process died, and another took over.
-    let engine = open(directory.path()).engine;
+    let engine = store.open().await;
     let second = claim(&engine).await;
     assert_eq!(second.job.attempts, 2);
     engine.report(&first, Progress::from(Step::CalculateEdges));
@@ -90,10 +82,8 @@ async fn an_old_attempt_is_fenced_off_by_a_new_one() {
     );
 }
 
-#[tokio::test]
-async fn a_job_given_back_waits_again_and_its_attempt_does_not_count() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn a_job_given_back_waits_again_and_its_attempt_does_not_count(store: &impl Store) {
+    let engine = store.open().await;
     engine.accept(job("a")).await.unwrap();
     for _ in 0..10 {
         let claim = claim(&engine).await;
@@ -103,34 +93,26 @@ async fn a_job_given_back_waits_again_and_its_attempt_does_not_count() {
     assert_eq!(engine.backlog().await.unwrap().waiting, 1);
 }
 
-#[tokio::test]
-async fn a_restart_hands_out_what_was_running_until_its_attempts_are_spent() {
-    let directory = tempfile::tempdir().unwrap();
+pub(super) async fn a_restart_hands_out_what_was_running_until_its_attempts_are_spent(store: &impl Store) {
+    let engine = store.open().await;
+    engine.accept(job("a")).await.unwrap();
+    drop(engine);
     for attempt in 1..=3 {
-        let opened = open(directory.path());
-        opened.engine.accept(job("a")).await.unwrap();
-        assert_eq!(opened.resumed, usize::from(attempt > 1));
-        assert_eq!(claim(&opened.engine).await.job.attempts, attempt);
+        let engine = store.open().await;
+        assert_eq!(claim(&engine).await.job.attempts, attempt);
     }
-    let opened = open(directory.path());
-    assert_eq!((opened.resumed, opened.exhausted), (0, 1));
-    let JobState::Failed(error) = state(&opened.engine, "a").await else {
-        panic!("it did not fail");
-    };
-    assert_eq!(error.code, "ATTEMPTS_EXHAUSTED");
-    assert_eq!(open_again(directory.path(), opened).exhausted, 0);
+    let engine = store.open().await;
+    let error = eventually("it fails", || async {
+        match state(&engine, "a").await {
+            JobState::Failed(error) => Some(error),
+            _ => None,
+        }
+    });
+    assert_eq!(error.await.code, "ATTEMPTS_EXHAUSTED");
 }
 
-fn open_again(directory: &Path, opened: Opened) -> Opened {
-    drop(opened);
-    open(directory)
-}
-
-#[tokio::test]
-async fn what_was_acknowledged_is_there_after_a_restart() {
-    let directory = tempfile::tempdir().unwrap();
-    let opened = open(directory.path());
-    let engine = Arc::new(opened.engine);
+pub(super) async fn what_was_acknowledged_is_there_after_a_restart(store: &impl Store) {
+    let engine = Arc::new(store.open().await);
     let mut accepting = tokio::task::JoinSet::new();
     for number in 0..500 {
         let engine = Arc::clone(&engine);
@@ -144,7 +126,7 @@ async fn what_was_acknowledged_is_there_after_a_restart() {
             .all(|a| *a == Ok(Accepted::Created))
     );
     drop(engine);
-    let engine = open(directory.path()).engine;
+    let engine = store.open().await;
     assert_eq!(engine.backlog().await.unwrap().waiting, 500);
     for number in 0..500 {
         assert_eq!(
@@ -154,10 +136,8 @@ async fn what_was_acknowledged_is_there_after_a_restart() {
     }
 }
 
-#[tokio::test]
-async fn many_workers_get_each_job_once() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = Arc::new(open(directory.path()).engine);
+pub(super) async fn many_workers_get_each_job_once(store: &impl Store) {
+    let engine = Arc::new(store.open().await);
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let engine = Arc::clone(&engine);
@@ -184,15 +164,12 @@ async fn many_workers_get_each_job_once() {
     assert_eq!(all.len(), 200);
 }
 
-#[tokio::test]
-async fn the_bound_of_the_queue_holds_within_one_group() {
-    let directory = tempfile::tempdir().unwrap();
+pub(super) async fn the_bound_of_the_queue_holds_within_one_group(store: &impl Store) {
     let bounds = Bounds {
         queue_length: 10,
         ..BOUNDS
     };
-    let opened = SqliteEngine::open(&directory.path().join("jobs.db"), bounds).unwrap();
-    let engine = Arc::new(opened.engine);
+    let engine = Arc::new(store.open_with(bounds).await);
     let mut accepting = tokio::task::JoinSet::new();
     for number in 0..50 {
         let engine = Arc::clone(&engine);
@@ -208,36 +185,12 @@ async fn the_bound_of_the_queue_holds_within_one_group() {
     assert_eq!(answers.iter().filter(|a| **a == full).count(), 40);
 }
 
-#[tokio::test]
-async fn a_locked_file_refuses_for_now_and_recovers() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
-    engine.accept(job("before")).await.unwrap();
-    let other = rusqlite::Connection::open(directory.path().join("jobs.db")).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let refused = engine.accept(job("during")).await;
-    assert!(
-        matches!(refused, Err(EngineError::Unavailable { .. })),
-        "{refused:?}"
-    );
-    let refused = engine.claim().await;
-    assert!(matches!(refused, Err(EngineError::Unavailable { .. })));
-    // Reading goes on.
-    assert_eq!(state(&engine, "before").await, JobState::Queued);
-    other.execute_batch("ROLLBACK").unwrap();
-    assert_eq!(engine.accept(job("during")).await, Ok(Accepted::Created));
-    assert_eq!(claim(&engine).await.job.id.as_str(), "before");
-    assert_eq!(claim(&engine).await.job.id.as_str(), "during");
-}
-
-#[tokio::test]
-async fn a_closed_engine_says_so() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn a_closed_engine_says_so(store: &impl Store) {
+    let engine = store.open().await;
     engine.close().await;
     assert_eq!(engine.accept(job("a")).await, Err(EngineError::Closed));
     assert!(matches!(engine.claim().await, Ok(None)));
-    // The file is free for the next owner even before this one is dropped.
-    let next = open(directory.path()).engine;
+    // The next owner need not wait until this one is dropped.
+    let next = store.open().await;
     next.accept(job("a")).await.unwrap();
 }

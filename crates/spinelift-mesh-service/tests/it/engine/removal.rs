@@ -4,16 +4,13 @@ use super::*;
 use chrono::{TimeDelta, Utc};
 use spinelift_mesh_service::engine::{Cancelled, Deleted, Filter, StateFilter};
 
-#[tokio::test]
-async fn a_waiting_job_is_cancelled_and_makes_room_at_once() {
-    let directory = tempfile::tempdir().unwrap();
+pub(super) async fn a_waiting_job_is_cancelled_and_makes_room_at_once(store: &impl Store) {
     let bounds = Bounds {
         queue_length: 2,
         jobs_per_client: 2,
         ..BOUNDS
     };
-    let opened = SqliteEngine::open(&directory.path().join("jobs.db"), bounds).unwrap();
-    let engine = opened.engine;
+    let engine = store.open_with(bounds).await;
     engine.accept(job("a")).await.unwrap();
     engine.accept(job("b")).await.unwrap();
     assert!(engine.accept(job("c")).await.is_err());
@@ -27,10 +24,8 @@ async fn a_waiting_job_is_cancelled_and_makes_room_at_once() {
     assert_eq!(again, Ok(Some(Cancelled::AlreadyEnded)));
 }
 
-#[tokio::test]
-async fn a_running_job_is_cancelled_and_its_attempt_counts_for_nothing() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn a_running_job_is_cancelled_and_its_attempt_counts_for_nothing(store: &impl Store) {
+    let engine = store.open().await;
     engine.accept(job("a")).await.unwrap();
     let claim = claim(&engine).await;
     engine.report(&claim, Progress::from(Step::SimplifyContour));
@@ -44,20 +39,12 @@ async fn a_running_job_is_cancelled_and_its_attempt_counts_for_nothing() {
         (JobState::Cancelled, 50)
     );
     drop(engine);
-    let opened = open(directory.path());
-    assert_eq!(
-        (
-            opened.resumed,
-            opened.engine.backlog().await.unwrap().waiting
-        ),
-        (0, 0)
-    );
+    let engine = store.open().await;
+    assert_eq!(engine.backlog().await.unwrap().waiting, 0);
 }
 
-#[tokio::test]
-async fn a_job_is_deleted_with_what_only_it_needs() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn a_job_is_deleted_with_what_only_it_needs(store: &impl Store) {
+    let engine = store.open().await;
     engine.accept(told_job("a")).await.unwrap();
     assert_eq!(engine.delete(&id("a")).await, Ok(Some(Deleted::Unfinished)));
     let claim_a = claim(&engine).await;
@@ -92,10 +79,8 @@ async fn a_job_is_deleted_with_what_only_it_needs() {
     assert_eq!(engine.accept(job("a")).await, Ok(Accepted::Created));
 }
 
-#[tokio::test]
-async fn what_ended_long_ago_expires_unless_somebody_has_still_to_be_told() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn what_ended_long_ago_expires_unless_somebody_has_still_to_be_told(store: &impl Store) {
+    let engine = store.open().await;
     for (name, told) in [("told", true), ("untold", false), ("running", false)] {
         let job = if told { told_job(name) } else { job(name) };
         engine.accept(job).await.unwrap();
@@ -118,10 +103,8 @@ async fn what_ended_long_ago_expires_unless_somebody_has_still_to_be_told() {
     assert_eq!(engine.expire(late).await.unwrap().gone, 0);
 }
 
-#[tokio::test]
-async fn jobs_are_listed_newest_first_and_by_state() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn jobs_are_listed_newest_first_and_by_state(store: &impl Store) {
+    let engine = store.open().await;
     for name in ["a", "b", "c", "d"] {
         engine.accept(job(name)).await.unwrap();
     }
@@ -157,10 +140,8 @@ async fn jobs_are_listed_newest_first_and_by_state() {
     assert_eq!(list(&[Completed, Cancelled, Queued]).await, "dca");
 }
 
-#[tokio::test]
-async fn a_watch_tells_of_every_change() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn a_watch_tells_of_every_change(store: &impl Store) {
+    let engine = store.open().await;
     engine.accept(job("a")).await.unwrap();
     let mut watch = engine.watch(&id("a"));
     let claim = claim(&engine).await;
@@ -178,31 +159,8 @@ async fn a_watch_tells_of_every_change() {
     assert_eq!(engine.progress(&id("a")).await, Ok(None));
 }
 
-#[tokio::test]
-async fn a_cancel_that_falls_on_the_start_of_a_job_stops_it() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
-    engine.accept(job("a")).await.unwrap();
-    let other = rusqlite::Connection::open(directory.path().join("jobs.db")).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    // Both are sent, one behind the other, before the first of them can be written.
-    let a = id("a");
-    let (claimed, cancelled, ()) = tokio::join!(engine.claim(), engine.cancel(&a), async {
-        other.execute_batch("ROLLBACK").unwrap();
-    });
-    let (claim, _lane) = claimed.unwrap().unwrap();
-    assert_eq!(cancelled, Ok(Some(Cancelled::Now)));
-    assert!(claim.stop.is_cancelled());
-    engine.report(&claim, Progress::from(Step::CreateMask));
-    assert_eq!(engine.progress(&id("a")).await, Ok(None));
-    let fenced = engine.finish(&claim, completed()).await;
-    assert_eq!(fenced, Ok(Fenced::Superseded));
-}
-
-#[tokio::test]
-async fn what_was_begun_for_a_deleted_job_counts_for_nothing_to_the_next_of_its_name() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn what_was_begun_for_a_deleted_job_counts_for_nothing_to_the_next_of_its_name(store: &impl Store) {
+    let engine = store.open().await;
     engine.accept(job("a")).await.unwrap();
     let old = claim(&engine).await;
     engine.cancel(&id("a")).await.unwrap();

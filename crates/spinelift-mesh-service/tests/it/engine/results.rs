@@ -2,7 +2,7 @@
 
 use super::*;
 
-async fn made(engine: &SqliteEngine, name: &str, image: u8) -> ResultObject {
+async fn made(engine: &impl JobEngine, name: &str, image: u8) -> ResultObject {
     engine.accept(job(name)).await.unwrap();
     let claim = claim(engine).await;
     let (outcome, object) = result(image);
@@ -10,7 +10,7 @@ async fn made(engine: &SqliteEngine, name: &str, image: u8) -> ResultObject {
     object
 }
 
-async fn reused(engine: &SqliteEngine, name: &str, object: &ResultObject) -> Fenced {
+async fn reused(engine: &impl JobEngine, name: &str, object: &ResultObject) -> Fenced {
     engine.accept(job(name)).await.unwrap();
     let claim = claim(engine).await;
     let cached = StoredResult::Cached(object.clone());
@@ -20,15 +20,13 @@ async fn reused(engine: &SqliteEngine, name: &str, object: &ResultObject) -> Fen
         .unwrap()
 }
 
-#[tokio::test]
-async fn a_result_is_found_by_what_it_follows_from() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn a_result_is_found_by_what_it_follows_from(store: &impl Store) {
+    let engine = store.open().await;
     assert_eq!(engine.cached(&key(1)).await, Ok(None));
     let object = made(&engine, "a", 1).await;
     assert_eq!(engine.cached(&key(2)).await, Ok(None));
     drop(engine);
-    let engine = open(directory.path()).engine;
+    let engine = store.open().await;
     assert_eq!(engine.cached(&key(1)).await, Ok(Some(object.clone())));
     assert_eq!(reused(&engine, "b", &object).await, Fenced::Recorded);
     let [a, b] = [id("a"), id("b")];
@@ -40,10 +38,8 @@ async fn a_result_is_found_by_what_it_follows_from() {
     assert_eq!(a.result, b.result);
 }
 
-#[tokio::test]
-async fn a_result_that_has_gone_meanwhile_is_not_recorded() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn a_result_that_has_gone_meanwhile_is_not_recorded(store: &impl Store) {
+    let engine = store.open().await;
     let object = made(&engine, "a", 1).await;
     engine.forget(&object).await.unwrap();
     assert_eq!(engine.cached(&key(1)).await, Ok(None));
@@ -51,10 +47,8 @@ async fn a_result_that_has_gone_meanwhile_is_not_recorded() {
     assert_eq!(state(&engine, "b").await, JobState::Running);
 }
 
-#[tokio::test]
-async fn the_cache_shrinks_from_its_oldest_use_and_jobs_keep_their_results() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn the_cache_shrinks_from_its_oldest_use_and_jobs_keep_their_results(store: &impl Store) {
+    let engine = store.open().await;
     let mut objects = Vec::new();
     for image in 0..4 {
         objects.push(made(&engine, &format!("j{image}"), image).await);
@@ -78,24 +72,20 @@ async fn the_cache_shrinks_from_its_oldest_use_and_jobs_keep_their_results() {
     assert_eq!(seen.result, Some(objects[2].clone()));
 }
 
-#[tokio::test]
-async fn only_what_nothing_refers_to_is_unused() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn only_what_nothing_refers_to_is_unused(store: &impl Store) {
+    let engine = store.open().await;
     let object = made(&engine, "a", 1).await;
     let stray = super::object(1);
     let unused = engine.unused(vec![object, stray.clone()]).await;
     assert_eq!(unused, Ok(vec![stray]));
 }
 
-#[tokio::test]
-async fn a_secret_stays_the_same() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = open(directory.path()).engine;
+pub(super) async fn a_secret_stays_the_same(store: &impl Store) {
+    let engine = store.open().await;
     let secret = engine.secret("a").await.unwrap();
     assert_ne!(secret, engine.secret("b").await.unwrap());
     drop(engine);
-    let engine = open(directory.path()).engine;
+    let engine = store.open().await;
     assert_eq!(engine.secret("a").await, Ok(secret));
     assert_eq!(engine.check().await, Ok(()));
 }

@@ -5,11 +5,13 @@ mod name_server;
 mod origin;
 pub(crate) mod raw_origin;
 mod receiver;
+mod redis;
 mod service;
 
 pub(crate) use log::Log;
 pub(crate) use name_server::{Answer as NameAnswer, NameServer};
 pub(crate) use origin::{Origin, disc};
+pub(crate) use self::redis::RedisServer;
 pub(crate) use receiver::{Received, Receiver};
 pub(crate) use service::{Answer, TestService, settings};
 

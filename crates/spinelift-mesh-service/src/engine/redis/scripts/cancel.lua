@@ -1,6 +1,6 @@
 -- Ends a job that has not ended, or all of a batch. Who runs one of them is told, and makes the
 -- delivery, as it knows what progress is still being told.
-local id, nonce, stamp, lease, percent = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local id, nonce, stamp, lease = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 even_if_full()
 return once(nonce, function()
   local ids = { id }
@@ -18,9 +18,8 @@ return once(nonce, function()
       local runs = job.state == 'running'
       local hold_token = stamp .. ':' .. number
       local holder = runs and { token = hold_token, lease = lease } or nil
-      local made = math.max(tonumber(job.percent), tonumber(percent))
       local name = number == 1 and stamp or stamp .. '_' .. number
-      local delivery = conclude(each, job, 'cancelled', name, holder, 'percent', made)
+      local delivery = conclude(each, job, 'cancelled', name, holder)
       if runs then
         local notice = {
           job = each, token = job.token, node = job.node, delivery = delivery or '',

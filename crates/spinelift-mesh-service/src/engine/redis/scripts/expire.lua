@@ -8,9 +8,9 @@ return once(nonce, function()
   for _, id in ipairs(ids) do
     local job = job_of(id)
     if job then
-      forget_job(id, job, true, unused)
+      forget_job(id, job, true, unused, {})
     else
-      forget_batch(id)
+      forget_batch(id, {})
     end
   end
   unused[1] = #ids

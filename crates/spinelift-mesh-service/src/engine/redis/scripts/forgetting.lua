@@ -1,7 +1,7 @@
 -- Forgets a job that has ended and what is known of it; into `unused` go the results that nothing
--- needs any more.
-local function forget_job(id, job, keep_cached, unused)
-  forget_deliveries(id)
+-- needs any more, into `deliveries` the names of those that are gone.
+local function forget_job(id, job, keep_cached, unused, deliveries)
+  forget_deliveries(id, deliveries)
   redis.call('ZREM', P .. 'all', id)
   redis.call('ZREM', P .. 'state:' .. job.state, id)
   redis.call('ZREM', P .. 'expirable', id)
@@ -14,8 +14,8 @@ local function forget_job(id, job, keep_cached, unused)
   end
 end
 
-local function forget_batch(id)
-  forget_deliveries(id)
+local function forget_batch(id, deliveries)
+  forget_deliveries(id, deliveries)
   redis.call('ZREM', P .. 'expirable', id)
   redis.call('DEL', P .. 'batch:' .. id, P .. 'members:' .. id)
 end

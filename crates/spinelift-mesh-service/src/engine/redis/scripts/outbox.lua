@@ -52,7 +52,8 @@ local function deliver(id, of, generation, receiver, holder)
   end
 end
 
-local function forget_deliveries(of)
+-- Into `forgotten` go their names.
+local function forget_deliveries(of, forgotten)
   local list = P .. 'deliveries:' .. of
   for _, id in ipairs(redis.call('LRANGE', list, 0, -1)) do
     local receiver = redis.call('HGET', P .. 'delivery:' .. id, 'receiver')
@@ -60,6 +61,7 @@ local function forget_deliveries(of)
       settle(id, receiver)
     end
     redis.call('DEL', P .. 'delivery:' .. id, P .. 'log:' .. id)
+    forgotten[#forgotten + 1] = id
   end
   redis.call('DEL', list)
 end

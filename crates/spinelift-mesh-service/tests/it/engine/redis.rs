@@ -1,0 +1,3 @@
+//! What only the engine in Redis has to stand: its server, and other nodes.
+
+use super::*;
