@@ -1,9 +1,11 @@
 //! The settings: every one of them, with its default and meaning, in one table.
 
 mod kinds;
+mod misspelt;
 mod source;
 
 pub use kinds::{JobBackend, LogFormat, StorageBackend};
+pub use misspelt::warn_of_misspelt;
 pub use source::{SettingsError, WrongSetting};
 
 use crate::address::AllowedHost;
@@ -117,7 +119,7 @@ settings! {
     "MAX_IMAGE_BYTES" max_image_bytes: NonZeroUsize = SIZE("104857600"),
         "Most bytes of an image file; the default is above what an uncompressed image of 4096 x 4096 pixels takes.";
     "MEMORY_BUDGET" memory_budget: u64 = BYTES("1073741824"),
-        "Bytes of memory for jobs: one half for computing, a quarter for image files, an eighth for small ones and the beginnings of all, an eighth for request bodies. Jobs that do not fit wait; requests that do not are answered with 503.";
+        "Bytes of memory for jobs: one half for computing, a quarter for image files, an eighth for small ones and the beginnings of all, an eighth for request bodies. The quarter must hold MAX_IMAGE_BYTES. Jobs that do not fit wait; requests that do not are answered with 503.";
     "MAX_MESH_VERTICES" max_mesh_vertices: NonZeroUsize = COUNT("100000"),
         "Most vertices of a mesh.";
     "MAX_CONCURRENT_JOBS" max_concurrent_jobs: NonZeroUsize = WORKERS("10"),
