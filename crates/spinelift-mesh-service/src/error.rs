@@ -101,7 +101,7 @@ impl From<EngineError> for ApiError {
                     json!({ "unfinished": unfinished, "max_jobs_per_client": limit }),
                 )
             },
-            EngineError::Unavailable { .. } => {
+            EngineError::Unavailable { .. } | EngineError::Unusable { .. } => {
                 tracing::error!(%error, "the job store is unavailable");
                 // The reason names files and stays in the log.
                 Self::unavailable(

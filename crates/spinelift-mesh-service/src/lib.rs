@@ -28,6 +28,7 @@ pub mod job;
 mod json;
 mod memory;
 pub mod metrics;
+mod private;
 mod redacted;
 mod request;
 mod request_body;

@@ -15,11 +15,11 @@ impl RedactedUrl {
         Self(url)
     }
 
-    /// The server, as `host:port`.
+    /// The server, by its host: one machine has many ports, and a name may end in a dot.
     #[must_use]
     pub fn server(&self) -> String {
-        let port = self.0.port_or_known_default().unwrap_or_default();
-        format!("{}:{port}", self.0.host_str().unwrap_or_default())
+        let host = self.0.host_str().unwrap_or_default();
+        host.strip_suffix('.').unwrap_or(host).to_owned()
     }
 
     /// The whole URL, secrets included: to connect with or to store, never to print.

@@ -30,6 +30,7 @@ pub(crate) fn router(api: Api, settings: &Settings) -> Router {
     let access = Access {
         needs_key: !settings.api_keys.is_empty(),
         result_urls: api.result_urls.clone(),
+        engine: Arc::clone(&api.engine),
     };
     let layers = ServiceBuilder::new()
         // Whose request it is comes first: all that follows may want to log it.

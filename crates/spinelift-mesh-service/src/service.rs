@@ -134,6 +134,7 @@ impl Service {
         );
         let pace = Arc::new(Pace::new(&settings));
         let activity = Arc::new(Activity::default());
+        let uploads = Arc::<Flights<_>>::default();
         let runner = Arc::new(Runner {
             engine: Arc::clone(&engine),
             sources: Sources::new(outbound.clone(), source_limits(&settings), memory.clone()),
@@ -143,6 +144,7 @@ impl Service {
             cpu: CpuSlots::per_core(),
             slots: Semaphore::new(settings.max_concurrent_jobs.get()),
             flights: Flights::default(),
+            uploads: Arc::clone(&uploads),
             caches: settings.result_cache_size > 0,
             limits: Limits {
                 max_image_dimension: settings.max_image_dimension,
@@ -169,7 +171,7 @@ impl Service {
             outbound,
             result_urls: result_urls.clone(),
             pace,
-            uploads: Arc::default(),
+            uploads,
             draining: draining.clone(),
             max_request_size: settings.max_request_size.get(),
             memory,
@@ -352,6 +354,7 @@ async fn open_engine(settings: &Settings) -> Result<Opened, StartError> {
         queue_length: settings.max_queue_length.get(),
         jobs_per_client: settings.max_jobs_per_client.get(),
         lanes: settings.max_downloads_per_host.get(),
+        client_lanes: client_lanes(settings.max_concurrent_downloads.get()),
         delivery_lanes: DELIVERY_LANES,
         attempts: u32::try_from(settings.max_attempts.get()).unwrap_or(u32::MAX),
     };
@@ -363,6 +366,12 @@ async fn open_engine(settings: &Settings) -> Result<Opened, StartError> {
         }
         .into()),
     }
+}
+
+/// Most of the workers that one client keeps loading from servers: if those are slow, a quarter of
+/// the workers is left for the jobs of others, and for uploads, which load from no server.
+fn client_lanes(workers: usize) -> usize {
+    (workers - workers.div_ceil(4)).max(1)
 }
 
 async fn listen(settings: &Settings) -> Result<(TcpListener, SocketAddr), StartError> {

@@ -2,6 +2,7 @@
 
 use crate::engine::{Owner, ResultKey, ResultObject};
 use crate::job::JobId;
+use crate::private;
 use axum::body::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::stream::{Stream, StreamExt};
@@ -63,7 +64,7 @@ impl Storage {
             path: directory.to_owned(),
             source,
         };
-        std::fs::create_dir_all(directory).map_err(io)?;
+        private::create_folder(directory).map_err(io)?;
         probe(directory).map_err(io)?;
         let store = LocalFileSystem::new_with_prefix(directory)
             .map_err(|source| OpenStorageError::Store {
@@ -267,6 +268,7 @@ mod tests {
             queue_length: 1,
             jobs_per_client: 1,
             lanes: 1,
+            client_lanes: 1,
             delivery_lanes: 1,
             attempts: 1,
         };

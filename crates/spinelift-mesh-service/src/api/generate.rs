@@ -230,7 +230,7 @@ impl Api {
         Ok(EndedBody::Completed(CompletedBody {
             job_id: job.id.to_string(),
             status: Status::Completed,
-            result_url: self.result_urls.under(&caller.base_url, &job.id),
+            result_url: self.result_urls.of_job_under(&caller.base_url, job),
             cached: job.cached,
             result,
             warnings,

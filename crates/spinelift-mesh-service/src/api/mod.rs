@@ -69,6 +69,15 @@ pub(crate) enum Named {
     Batch(Box<Batch>),
 }
 
+impl Named {
+    fn generation(&self) -> u64 {
+        match self {
+            Self::Job(job) => job.generation,
+            Self::Batch(batch) => batch.generation,
+        }
+    }
+}
+
 impl Api {
     /// The job or batch in a path.
     async fn named(&self, text: &str) -> Result<Named, ApiError> {

@@ -181,7 +181,7 @@ impl Api {
             created_at: shown(job.created_at),
             finished_at: job.finished_at.map(shown),
             batch_id: job.batch.as_ref().map(ToString::to_string),
-            result_url: completed.then(|| self.result_urls.under(base, &job.id)),
+            result_url: completed.then(|| self.result_urls.of_job_under(base, job)),
             cached: completed.then_some(job.cached),
             error: job.state.error(),
         }
@@ -198,7 +198,7 @@ impl Api {
             counts: batch.counts,
             created_at: shown(batch.created_at),
             finished_at: batch.finished_at.map(shown),
-            result_url: ended.then(|| self.result_urls.under(base, &batch.id)),
+            result_url: ended.then(|| self.result_urls.of_batch_under(base, batch)),
         }
     }
 }

@@ -112,11 +112,9 @@ impl Api {
         // Nobody stores it again in between.
         let _turn = self.uploads.enter(id).await;
         let needed = match self.engine.get(id).await {
-            Ok(job) => job.is_some_and(|job| {
-                let is_same = matches!(&job.request.source,
-                    Source::Upload { digest: own } if own == digest);
-                is_same && !job.state.is_final()
-            }),
+            Ok(job) => {
+                job.is_some_and(|job| job.request.source.is_upload(digest) && !job.state.is_final())
+            }
             // It may be; what is left over is removed after a start.
             Err(_) => true,
         };

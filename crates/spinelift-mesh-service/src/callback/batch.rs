@@ -152,7 +152,7 @@ impl Telling {
     }
 
     async fn tell(&self, url: &RedactedUrl, event: &Event) {
-        let lane = self.callbacks.lanes.to(url.reveal());
+        let lane = self.callbacks.lanes.to(url);
         let reason = match timeout(PATIENCE, lane.enter()).await {
             Ok(_room) => {
                 let id = DeliveryId::generate();

@@ -2,11 +2,11 @@
 //! holds it for seconds, while jobs take milliseconds. Without bounds one such receiver would
 //! take every file descriptor of the process, and images and results would fail for want of one.
 
+use crate::redacted::RedactedUrl;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use url::Url;
 
 /// Most deliveries at a time.
 const ALL: usize = 128;
@@ -41,8 +41,8 @@ impl Lanes {
     }
 
     /// The lane to the server of a URL.
-    pub(super) fn to(&self, url: &Url) -> Lane {
-        let receiver = url.origin().ascii_serialization();
+    pub(super) fn to(&self, url: &RedactedUrl) -> Lane {
+        let receiver = url.server();
         let mut receivers = self.receivers.lock();
         let known = receivers.get(&receiver).and_then(Weak::upgrade);
         let own = known.unwrap_or_else(|| {
@@ -78,8 +78,8 @@ impl Lane {
 mod tests {
     use super::*;
 
-    fn url(text: &str) -> Url {
-        Url::parse(text).expect(text)
+    fn url(text: &str) -> RedactedUrl {
+        RedactedUrl::new(text.parse().expect(text))
     }
 
     #[tokio::test]
@@ -90,7 +90,7 @@ mod tests {
         for _ in 0..EACH {
             taken.push(full.enter().await);
         }
-        let same = lanes.to(&url("http://hangs.example:80/b"));
+        let same = lanes.to(&url("https://hangs.example:81/b"));
         assert_eq!(same.own.available_permits(), 0);
         let other = lanes.to(&url("http://works.example/"));
         let _room = other.enter().await;

@@ -98,11 +98,13 @@ impl Dispatcher {
         let (url, event) = match self.event(delivery).await {
             Ok(Some(known)) => known,
             // Deleted meanwhile, and its deliveries with it; if they are not, they are in vain.
-            Ok(None) => return Outcome::Untellable("the job has no receiver".to_owned()),
+            Ok(None) => {
+                return Outcome::Untellable("the job is gone, or has no receiver".to_owned());
+            }
             Err(EngineError::Closed) => return Outcome::Closed,
             Err(error) => return Outcome::Untellable(error.to_string()),
         };
-        let lane = self.callbacks.lanes.to(url.reveal());
+        let lane = self.callbacks.lanes.to(&url);
         let _room = lane.enter().await;
         fault::point("callback-unsent").await;
         match self.callbacks.poster.post(&url, &delivery.id, &event).await {
@@ -118,7 +120,7 @@ impl Dispatcher {
     ) -> Result<Option<(RedactedUrl, Event)>, EngineError> {
         loop {
             match self.try_event(delivery).await {
-                Err(error @ EngineError::Unavailable { .. }) => {
+                Err(error @ (EngineError::Unavailable { .. } | EngineError::Unusable { .. })) => {
                     tracing::error!(%error, job_id = %delivery.of, "a job that ended cannot be read");
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -131,14 +133,17 @@ impl Dispatcher {
         &self,
         delivery: &Delivery,
     ) -> Result<Option<(RedactedUrl, Event)>, EngineError> {
+        // By now the name may be that of another job, or batch: nothing is told of that.
+        let is_its = |generation| generation == delivery.generation;
         if let Some(job) = self.engine.get(&delivery.of).await? {
             let event = Event::ended(&job, self.result_urls.of(&job));
-            return Ok(job.request.callback_url.map(|url| (url, event)));
+            let event = event.filter(|_| is_its(job.generation));
+            return Ok(job.request.callback_url.zip(event));
         }
         Ok(self.engine.batch(&delivery.of).await?.and_then(|batch| {
-            let url = batch.callback_url.clone()?;
-            let result_url = self.result_urls.of_batch(&batch);
-            Some((url, Event::batch_ended(&batch, result_url)))
+            let event = Event::batch_ended(&batch, self.result_urls.of_batch(&batch));
+            let event = event.filter(|_| is_its(batch.generation));
+            batch.callback_url.zip(event)
         }))
     }
 

@@ -125,9 +125,9 @@ settings! {
     "MAX_CONCURRENT_JOBS" max_concurrent_jobs: NonZeroUsize = WORKERS("10"),
         "Jobs that have their image and run at a time; computation is bounded by the number of cores besides.";
     "MAX_CONCURRENT_DOWNLOADS" max_concurrent_downloads: NonZeroUsize = WORKERS("64"),
-        "Images that are loaded at a time; a slow server takes none of the room of running jobs.";
+        "Images that are loaded at a time, three quarters of them for one client at the most; a slow server takes none of the room of running jobs.";
     "MAX_DOWNLOADS_PER_HOST" max_downloads_per_host: NonZeroUsize = WORKERS("16"),
-        "Images that are loaded from one server at a time; jobs of other servers do not wait for it.";
+        "Images that are loaded from one host at a time, whatever the ports; jobs of other hosts do not wait for it.";
     "JOB_TIMEOUT" job_timeout: Duration = SECONDS("600"),
         "Seconds that a job may run, the time it waits not counted.";
     "MAX_QUEUE_LENGTH" max_queue_length: NonZeroUsize = COUNT("100000"),
@@ -179,7 +179,7 @@ settings! {
     "JOB_BACKEND" job_backend: JobBackend = JOBS("embedded"),
         "Where jobs are kept: embedded (or sqlite, the same) is a file.";
     "DATABASE_PATH" database_path: PathBuf = PATH("data/jobs.db"),
-        "File of the jobs, with JOB_BACKEND=embedded.";
+        "File of the jobs, with JOB_BACKEND=embedded; others cannot read it unless they could before.";
     "REDIS_URL" redis_url: String = TEXT("redis://localhost:6379/0"),
         "Server of the jobs, with JOB_BACKEND=redis.";
 }

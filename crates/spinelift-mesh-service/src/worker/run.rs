@@ -10,7 +10,7 @@ use crate::engine::{
 };
 use crate::fault;
 use crate::health::Activity;
-use crate::job::{Job, JobError, Source};
+use crate::job::{Job, JobError, JobId, Source};
 use crate::memory::{MemoryBudget, TooLarge};
 use crate::metrics::{Held, Metrics};
 use crate::source::{Image, Sources};
@@ -40,6 +40,8 @@ pub(crate) struct Runner {
     /// Room for jobs that have their image.
     pub(crate) slots: Semaphore,
     pub(crate) flights: Flights<ResultKey>,
+    /// Jobs whose images are being stored or removed.
+    pub(crate) uploads: Arc<Flights<JobId>>,
     pub(crate) limits: Limits,
     pub(crate) timeout: Duration,
     pub(crate) pace: Arc<Pace>,
@@ -76,11 +78,13 @@ impl Runner {
             let _ = abandon.wait_for(|abandoned| *abandoned).await;
         };
         tokio::select! {
-            () = self.to_the_end(claim, lane).instrument(span) => self.tidy(job).await,
+            // A job that was cancelled before its worker came to it does not begin at all.
+            biased;
             () = claim.stop.cancelled() => {
                 tracing::info!(job_id = %job.id, "job cancelled while it ran");
                 self.tidy(job).await;
             }
+            () = self.to_the_end(claim, lane).instrument(span) => self.tidy(job).await,
             () = abandoned => self.give_back(claim).await,
         }
         self.activity.note();
@@ -96,6 +100,11 @@ impl Runner {
     async fn to_the_end(&self, claim: &Claim, lane: Lane) {
         let began = Instant::now();
         let reporter = Arc::new(Reporter::new(&self.engine, &self.callbacks, claim));
+        // The end of a job that was cancelled does not wait for a line that is opened later, so
+        // nothing may be told on it.
+        if claim.stop.is_cancelled() {
+            return;
+        }
         let (mut lane, mut reuse) = (Some(lane), self.caches);
         loop {
             let make = self.make(claim, lane.take(), &reporter, reuse);
@@ -366,9 +375,21 @@ impl Runner {
         }
     }
 
-    /// Removes what only the running job needed.
+    /// Removes what only the running job needed. By now the next job of its name may have brought
+    /// the same image.
     async fn tidy(&self, job: &Job) {
-        if let Source::Upload { digest } = &job.request.source {
+        let Source::Upload { digest } = &job.request.source else {
+            return;
+        };
+        // Nobody stores it again in between.
+        let _turn = self.uploads.enter(&job.id).await;
+        let is_needed = |job: Job| !job.state.is_final() && job.request.source.is_upload(digest);
+        let needed = match self.engine.get(&job.id).await {
+            Ok(next) => next.is_some_and(is_needed),
+            // It may be; what is left over is removed after a start.
+            Err(_) => true,
+        };
+        if !needed {
             self.storage.remove_upload(&job.id, digest).await;
         }
     }

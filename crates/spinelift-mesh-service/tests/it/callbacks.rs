@@ -299,6 +299,7 @@ async fn leave_batch(directory: &Path, origin: &Origin, images: &[&str], callbac
     let bounds = Bounds {
         jobs_per_client: 1000,
         lanes: 16,
+        client_lanes: 16,
         delivery_lanes: 16,
         queue_length: 10,
         attempts: 3,

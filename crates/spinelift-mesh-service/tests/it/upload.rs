@@ -52,6 +52,27 @@ fn kept(service: &TestService) -> usize {
 }
 
 #[tokio::test]
+async fn an_upload_does_not_wait_for_downloads_that_hang() {
+    let service = TestService::start_with(|settings| {
+        settings.max_concurrent_downloads = 4.try_into().unwrap();
+    })
+    .await;
+    let origin = Origin::start().await;
+    for number in 0..20 {
+        let id = format!("hangs-{number}");
+        service.accept(&id, &origin.url("/hang.png")).await;
+    }
+    let answer = upload(
+        &service,
+        &[("file", &disc(&origin).await), ("job_id", b"u")],
+    )
+    .await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert_eq!(service.ended("u").await["status"], "completed");
+    assert!(origin.hits("/hang.png") <= 3, "one worker is kept free");
+}
+
+#[tokio::test]
 async fn an_uploaded_image_becomes_the_mesh_that_a_loaded_one_does() {
     let (service, origin) = (TestService::start().await, Origin::start().await);
     let image = disc(&origin).await;
