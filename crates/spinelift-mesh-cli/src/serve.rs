@@ -4,6 +4,8 @@ use crate::cli::ServeArgs;
 use crate::failure::{Failure, Problem};
 use crate::log;
 use crate::output::write_stdout;
+use spinelift_mesh_service::engine::sqlite::OpenError;
+use spinelift_mesh_service::settings::warn_of_misspelt;
 use spinelift_mesh_service::{Service, Settings, SettingsError, StartError};
 use std::future::Future;
 use std::io;
@@ -19,6 +21,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
     settings.host = args.host.unwrap_or(settings.host);
     settings.port = args.port.unwrap_or(settings.port);
     let log = log::start_with_traces(&settings)?;
+    warn_of_misspelt();
     let runtime = runtime()?;
     let served = runtime.block_on(async {
         let stop = stop_signal();
@@ -41,7 +44,14 @@ pub(crate) fn wrong_settings(error: SettingsError) -> Problem {
     Problem::new(
         "WRONG_SETTING",
         error.to_string(),
-        "Change the settings named above, in the environment or in the file .env.",
+        match &error {
+            SettingsError::File(_) => {
+                "Change the file .env of this folder, remove it, or start in another folder."
+            }
+            SettingsError::Wrong(_) => {
+                "Change the settings named above, in the environment or in the file .env."
+            }
+        },
     )
 }
 
@@ -95,6 +105,12 @@ pub(crate) fn not_started(error: StartError) -> Problem {
         StartError::Storage(_) => (
             error.to_string(),
             "Set STORAGE_PATH to a folder that this user may write to.".to_owned(),
+        ),
+        StartError::Jobs(OpenError::Io { .. } | OpenError::Database { .. }) => (
+            error.to_string(),
+            "Start in a folder that this user may write to, or set DATABASE_PATH and STORAGE_PATH \
+             to places in one; its disk needs space."
+                .to_owned(),
         ),
         StartError::Jobs(_) => (
             error.to_string(),

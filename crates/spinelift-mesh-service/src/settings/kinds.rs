@@ -93,7 +93,7 @@ pub(super) const FLAG: Kind<bool> = Kind {
 };
 
 pub(super) const IP: Kind<IpAddr> = Kind {
-    expected: "an IP address",
+    expected: "an IP address, like 127.0.0.1",
     parse: |text| text.parse().ok(),
 };
 

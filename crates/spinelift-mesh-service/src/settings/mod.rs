@@ -1,9 +1,11 @@
 //! The settings: every one of them, with its default and meaning, in one table.
 
 mod kinds;
+mod misspelt;
 mod source;
 
 pub use kinds::{JobBackend, LogFormat, StorageBackend};
+pub use misspelt::warn_of_misspelt;
 pub use source::{SettingsError, WrongSetting};
 
 use crate::address::AllowedHost;
@@ -117,15 +119,15 @@ settings! {
     "MAX_IMAGE_BYTES" max_image_bytes: NonZeroUsize = SIZE("104857600"),
         "Most bytes of an image file; the default is above what an uncompressed image of 4096 x 4096 pixels takes.";
     "MEMORY_BUDGET" memory_budget: u64 = BYTES("1073741824"),
-        "Bytes of memory for jobs: one half for computing, a quarter for image files, an eighth for small ones and the beginnings of all, an eighth for request bodies. Jobs that do not fit wait; requests that do not are answered with 503.";
+        "Bytes of memory for jobs: one half for computing, a quarter for image files, an eighth for small ones and the beginnings of all, an eighth for request bodies. The quarter must hold MAX_IMAGE_BYTES. Jobs that do not fit wait; requests that do not are answered with 503.";
     "MAX_MESH_VERTICES" max_mesh_vertices: NonZeroUsize = COUNT("100000"),
         "Most vertices of a mesh.";
     "MAX_CONCURRENT_JOBS" max_concurrent_jobs: NonZeroUsize = WORKERS("10"),
         "Jobs that have their image and run at a time; computation is bounded by the number of cores besides.";
     "MAX_CONCURRENT_DOWNLOADS" max_concurrent_downloads: NonZeroUsize = WORKERS("64"),
-        "Images that are loaded at a time; a slow server takes none of the room of running jobs.";
+        "Images that are loaded at a time, three quarters of them for one client at the most; a slow server takes none of the room of running jobs.";
     "MAX_DOWNLOADS_PER_HOST" max_downloads_per_host: NonZeroUsize = WORKERS("16"),
-        "Images that are loaded from one server at a time; jobs of other servers do not wait for it.";
+        "Images that are loaded from one host at a time, whatever the ports; jobs of other hosts do not wait for it.";
     "JOB_TIMEOUT" job_timeout: Duration = SECONDS("600"),
         "Seconds that a job may run, the time it waits not counted.";
     "MAX_QUEUE_LENGTH" max_queue_length: NonZeroUsize = COUNT("100000"),
@@ -177,7 +179,7 @@ settings! {
     "JOB_BACKEND" job_backend: JobBackend = JOBS("embedded"),
         "Where jobs are kept: embedded (or sqlite, the same) is a file.";
     "DATABASE_PATH" database_path: PathBuf = PATH("data/jobs.db"),
-        "File of the jobs, with JOB_BACKEND=embedded.";
+        "File of the jobs, with JOB_BACKEND=embedded; others cannot read it unless they could before.";
     "REDIS_URL" redis_url: String = TEXT("redis://localhost:6379/0"),
         "Server of the jobs, with JOB_BACKEND=redis.";
 }
