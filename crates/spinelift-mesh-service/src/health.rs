@@ -1,7 +1,7 @@
 //! Whether the service can do its work: what `/health/ready` tells load balancers and people.
 
 use crate::engine::{Backlog, EngineError, JobEngine};
-use crate::settings::Settings;
+use crate::settings::{JobBackend, Role, Settings};
 use crate::storage::Storage;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 /// Longest wait for a check: a disk that hangs is as bad as one that is full.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -21,6 +22,7 @@ pub(crate) struct Readiness {
     engine: Arc<dyn JobEngine>,
     storage: Storage,
     activity: Arc<Activity>,
+    jobs: Jobs,
     queue_length: usize,
     job_timeout: Duration,
     draining: AtomicBool,
@@ -48,6 +50,7 @@ impl Readiness {
             engine,
             storage,
             activity,
+            jobs: Jobs::of(settings),
             queue_length: settings.max_queue_length.get(),
             job_timeout: settings.job_timeout,
             draining: AtomicBool::new(false),
@@ -64,7 +67,8 @@ impl Readiness {
     pub(crate) async fn report(&self) -> Report {
         let [jobs, storage] = self.disks().await;
         // If it cannot be told, the check of the jobs says so.
-        let backlog = self.engine.backlog().await.ok();
+        let backlog = timeout(LIMIT, self.engine.backlog()).await;
+        let backlog = backlog.ok().and_then(Result::ok);
         let idle = self.activity.idle();
         let checks = [
             ("jobs", jobs),
@@ -75,7 +79,9 @@ impl Readiness {
             ),
             (
                 "workers",
-                backlog.map_or(Ok(()), |backlog| workers(backlog, idle, self.job_timeout)),
+                backlog
+                    .filter(|_| self.jobs.run_here)
+                    .map_or(Ok(()), |backlog| workers(backlog, idle, self.job_timeout)),
             ),
             ("draining", draining(self.draining.load(Ordering::Relaxed))),
         ];
@@ -92,16 +98,15 @@ impl Readiness {
             return known.clone();
         }
         let (engine, storage) = (Arc::clone(&self.engine), self.storage.clone());
+        let (place, remedy) = (self.jobs.place, self.jobs.remedy);
         let jobs = async move {
             let written = engine.check().await;
             written.map_err(|error| {
-                tracing::warn!(%error, "the job database cannot be written");
+                tracing::warn!(%error, "{place} cannot be written");
                 if let EngineError::Unusable { reason } = error {
-                    return format!("the job database cannot be used: {reason}");
+                    return format!("{place} cannot be used: {reason}");
                 }
-                "the job database cannot be written: see the log, and check the disk of \
-                 DATABASE_PATH for space and permissions"
-                    .to_owned()
+                format!("{place} cannot be written: see the log, and {remedy}")
             })
         };
         let objects = async move {
@@ -119,12 +124,40 @@ impl Readiness {
             known,
         } = &mut *disks;
         let (jobs, objects) = tokio::join!(
-            jobs_probe.ask("the job database (DATABASE_PATH)", jobs),
+            jobs_probe.ask(place, jobs),
             objects_probe.ask("the result storage (STORAGE_PATH)", objects),
         );
         let checks = [jobs, objects];
         *known = Some((Instant::now(), checks.clone()));
         checks
+    }
+}
+
+/// Where the jobs are, for people.
+struct Jobs {
+    place: &'static str,
+    remedy: &'static str,
+    /// Whether this process runs some.
+    run_here: bool,
+}
+
+impl Jobs {
+    fn of(settings: &Settings) -> Self {
+        let (place, remedy) = match settings.job_backend {
+            JobBackend::Embedded => (
+                "the job database (DATABASE_PATH)",
+                "check the disk of DATABASE_PATH for space and permissions",
+            ),
+            JobBackend::Redis => (
+                "Redis (REDIS_URL)",
+                "check that it runs, can be reached, and has memory and disk left",
+            ),
+        };
+        Self {
+            place,
+            remedy,
+            run_here: settings.role != Role::Api,
+        }
     }
 }
 
@@ -155,9 +188,9 @@ impl Probe {
         check: impl Future<Output = Check> + Send + 'static,
     ) -> Check {
         let task = self.0.get_or_insert_with(|| tokio::spawn(check));
-        let Ok(ended) = tokio::time::timeout(LIMIT, task).await else {
+        let Ok(ended) = timeout(LIMIT, task).await else {
             return Err(format!(
-                "{what} does not answer within {} s: check its disk",
+                "{what} does not answer within {} s: check its disk or server",
                 LIMIT.as_secs()
             ));
         };

@@ -7,7 +7,7 @@ use crate::client::{Clients, identify_client};
 use crate::error::{ApiError, shape_errors};
 use crate::request_body::account_for_body;
 use crate::request_id::identify_request;
-use crate::settings::Settings;
+use crate::settings::{Role, Settings};
 use axum::Router;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -68,12 +68,11 @@ pub(crate) fn router(api: Api, settings: &Settings) -> Router {
         .route("/health", get(api::health::health))
         .route("/health/live", get(api::health::live))
         .route("/health/ready", get(api::health::ready))
-        .route("/metrics", get(api::metrics::metrics))
-        .merge(api::described(settings));
-    let routes = if settings.api_prefix.is_empty() {
-        routes.merge(mesh)
-    } else {
-        routes.nest(&settings.api_prefix, mesh)
+        .route("/metrics", get(api::metrics::metrics));
+    let routes = match (settings.role, settings.api_prefix.as_str()) {
+        (Role::Worker, _) => routes.fallback(api::only_works),
+        (_, "") => routes.merge(api::described(settings)).merge(mesh),
+        (_, prefix) => routes.merge(api::described(settings)).nest(prefix, mesh),
     };
     routes.with_state(api).layer(layers)
 }

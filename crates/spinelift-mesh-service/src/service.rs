@@ -3,16 +3,16 @@
 use crate::address::{AddressPolicy, Outbound, OutboundError, OutboundLimits};
 use crate::api::Api;
 use crate::auth::UrlSigner;
+use crate::backend::{self, OpenBackendError};
 use crate::callback::{Callbacks, Dispatcher, Retries};
-use crate::engine::sqlite::{Bounds, OpenError, Opened, SqliteEngine};
-use crate::engine::{EngineError, JobEngine, Observed, Owner};
+use crate::engine::{EngineError, JobEngine, Owner};
 use crate::health::{Activity, Readiness};
 use crate::memory::{BudgetTooSmall, MemoryBudget};
 use crate::metrics::Metrics;
 use crate::result_url::ResultUrls;
 use crate::router::router;
 use crate::server::Server;
-use crate::settings::{JobBackend, Settings, StorageBackend};
+use crate::settings::{JobBackend, Role, Settings, StorageBackend};
 use crate::source::{SourceLimits, Sources};
 use crate::storage::{OpenStorageError, Storage, remove_leftovers};
 use crate::trace::Traces;
@@ -43,10 +43,10 @@ pub enum StartError {
         /// A value that works.
         instead: &'static str,
     },
-    /// The job database cannot be opened.
+    /// The jobs cannot be opened.
     #[error(transparent)]
-    Jobs(#[from] OpenError),
-    /// The job database cannot be written.
+    Jobs(#[from] OpenBackendError),
+    /// The jobs cannot be written.
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// The result storage cannot be used.
@@ -108,14 +108,7 @@ impl Service {
         // that failed after that would never tell their receivers.
         let (listener, address) = listen(&settings).await?;
         let start = SystemTime::now();
-        let opened = open_engine(&settings).await?;
-        let exhausted = metrics.jobs.failed.of("ATTEMPTS_EXHAUSTED");
-        exhausted.increment(opened.exhausted as u64);
-        let engine: Arc<dyn JobEngine> = Arc::new(Observed::new(
-            opened.engine,
-            Arc::clone(&metrics),
-            Arc::clone(&traces),
-        ));
+        let engine = backend::open(&settings, &metrics, &traces).await?;
         let owner = Owner::of(engine.as_ref()).await?;
         let storage = Storage::local(&settings.storage_path, owner)?;
 
@@ -199,21 +192,27 @@ impl Service {
             cache: settings.result_cache_size,
         };
         let storage_path = settings.storage_path.clone();
-        tokio::task::spawn_blocking(move || remove_leftovers(&storage_path, start));
+        let before = start - others_may_write(&settings);
+        tokio::task::spawn_blocking(move || remove_leftovers(&storage_path, before));
         tracing::info!(
             service = settings.service_name,
             version = env!("CARGO_PKG_VERSION"),
             %address,
-            resumed = opened.resumed,
-            exhausted = opened.exhausted,
             "started"
         );
         warn_of_exposure(&settings);
+        let workers = match settings.role {
+            Role::Api => 0,
+            Role::All | Role::Worker => settings.max_concurrent_downloads.get(),
+        };
         Ok(Self {
             address,
             server,
-            workers: Workers::start(settings.max_concurrent_downloads.get(), &runner, &engine),
-            dispatching: spawn(dispatcher.run()),
+            workers: Workers::start(workers, &runner, &engine),
+            dispatching: match settings.role {
+                Role::Api => JoinSet::new(),
+                Role::All | Role::Worker => spawn(dispatcher.run()),
+            },
             sweeping: spawn(sweeper.run()),
             measuring: spawn(metrics.keep_small()),
             engine,
@@ -303,14 +302,16 @@ fn check_available(settings: &Settings) -> Result<(), StartError> {
             instead: "local",
         });
     }
-    if settings.job_backend == JobBackend::Redis {
-        return Err(StartError::NotAvailable {
-            name: "JOB_BACKEND",
-            value: "redis",
-            instead: "embedded",
-        });
-    }
     Ok(())
+}
+
+/// How long before this start another process may have begun to write a file that it is still
+/// writing.
+fn others_may_write(settings: &Settings) -> Duration {
+    match settings.job_backend {
+        JobBackend::Embedded => Duration::ZERO,
+        JobBackend::Redis => Duration::from_secs(60 * 60),
+    }
 }
 
 /// What a service on a private machine can do without, and one that others reach cannot.
@@ -348,32 +349,6 @@ async fn url_signer(
     Ok(Some(UrlSigner::new(key, settings.result_url_ttl)))
 }
 
-async fn open_engine(settings: &Settings) -> Result<Opened, StartError> {
-    let path = settings.database_path.clone();
-    let bounds = Bounds {
-        queue_length: settings.max_queue_length.get(),
-        jobs_per_client: settings.max_jobs_per_client.get(),
-        lanes: settings.max_downloads_per_host.get(),
-        client_lanes: client_lanes(settings.max_concurrent_downloads.get()),
-        delivery_lanes: DELIVERY_LANES,
-        attempts: u32::try_from(settings.max_attempts.get()).unwrap_or(u32::MAX),
-    };
-    let opening = tokio::task::spawn_blocking(move || SqliteEngine::open(&path, bounds)).await;
-    match opening {
-        Ok(opened) => Ok(opened?),
-        Err(error) => Err(OpenError::Thread {
-            source: io::Error::other(error),
-        }
-        .into()),
-    }
-}
-
-/// Most of the workers that one client keeps loading from servers: if those are slow, a quarter of
-/// the workers is left for the jobs of others, and for uploads, which load from no server.
-fn client_lanes(workers: usize) -> usize {
-    (workers - workers.div_ceil(4)).max(1)
-}
-
 async fn listen(settings: &Settings) -> Result<(TcpListener, SocketAddr), StartError> {
     let address = SocketAddr::new(settings.host, settings.port);
     let failed = |source| StartError::Listen { address, source };
@@ -405,9 +380,6 @@ fn memory_budget(settings: &Settings) -> Result<MemoryBudget, BudgetTooSmall> {
     let image = u64::try_from(settings.max_image_bytes.get()).unwrap_or(u64::MAX);
     MemoryBudget::new(settings.memory_budget, image)
 }
-
-/// Most deliveries that are made to one receiver at a time.
-const DELIVERY_LANES: usize = 16;
 
 /// Starts a task that ends when the set is dropped.
 fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinSet<()> {

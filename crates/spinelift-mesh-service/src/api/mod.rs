@@ -106,3 +106,13 @@ fn not_found(id: &str) -> ApiError {
         json!({ "job_id": shown }),
     )
 }
+
+/// What a process answers that only runs jobs, for all but health and metrics.
+pub(crate) async fn only_works() -> ApiError {
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        "NOT_FOUND",
+        "This process only runs jobs (ROLE=worker): ask one with ROLE=api or all",
+        json!({}),
+    )
+}

@@ -4,7 +4,8 @@
 use super::{
     Accepted, AcceptedBatch, Attempt, Backlog, Cancelled, Claim, Deleted, Delivery, DeliveryId,
     DeliveryRecord, EngineError, Expired, Fenced, Filter, JobEngine, Lane, NewBatch, NewJob, Next,
-    Outbox, Outcome, Page, Replayed, ResultIndex, ResultKey, ResultObject, StoredResult, Turn, Watch,
+    Outbox, Outcome, Page, Replayed, ResultIndex, ResultKey, ResultObject, StoredResult, Turn,
+    Watch,
 };
 use crate::clock;
 use crate::job::{Batch, Job, JobId, Progress};

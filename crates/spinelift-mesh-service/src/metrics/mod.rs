@@ -25,6 +25,7 @@ use process::Process;
 use registry::Registry;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// All metrics of one service.
 pub(crate) struct Metrics {
@@ -216,12 +217,16 @@ impl Metrics {
     /// Everything, in the text format of Prometheus. What an engine that is unavailable does not
     /// tell stays as it was.
     pub(crate) async fn scrape(&self, engine: &dyn JobEngine) -> String {
-        if let Ok(backlog) = engine.backlog().await {
-            self.at_scrape.queue.set(backlog.waiting as f64);
-            self.at_scrape.oldest.set(backlog.oldest.as_secs_f64());
-        }
-        if let Ok(undelivered) = engine.undelivered().await {
-            self.at_scrape.undelivered.set(undelivered as f64);
+        let counts = async { tokio::join!(engine.backlog(), engine.undelivered()) };
+        // Scrapers do not wait long, and the rest is told all the same.
+        if let Ok((backlog, undelivered)) = timeout(PATIENCE, counts).await {
+            if let Ok(backlog) = backlog {
+                self.at_scrape.queue.set(backlog.waiting as f64);
+                self.at_scrape.oldest.set(backlog.oldest.as_secs_f64());
+            }
+            if let Ok(undelivered) = undelivered {
+                self.at_scrape.undelivered.set(undelivered as f64);
+            }
         }
         self.at_scrape.process.update();
         self.handle.render()
@@ -236,5 +241,8 @@ impl Metrics {
         }
     }
 }
+
+/// Longest wait for what an engine counts.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 const UPKEEP: Duration = Duration::from_secs(5);

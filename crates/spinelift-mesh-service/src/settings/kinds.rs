@@ -4,6 +4,7 @@ use crate::address::AllowedHost;
 use crate::auth::{ApiKeys, is_health_check};
 use crate::callback::WebhookSecrets;
 use crate::cors::CorsOrigins;
+use crate::engine::redis::RedisUrl;
 use crate::redacted::Secret;
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
@@ -37,8 +38,19 @@ pub enum StorageBackend {
 pub enum JobBackend {
     /// In an SQLite file.
     Embedded,
-    /// In Redis Streams: not available in this version.
+    /// In Redis.
     Redis,
+}
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    All,
+    /// It answers requests.
+    Api,
+    /// It runs jobs and makes callbacks.
+    Worker,
 }
 
 /// How the log is written.
@@ -234,7 +246,7 @@ pub(super) const STORAGE: Kind<StorageBackend> = Kind {
 };
 
 pub(super) const JOBS: Kind<JobBackend> = Kind {
-    expected: "embedded or sqlite (redis is not available in this version)",
+    expected: "embedded or sqlite, or redis",
     parse: |text| match text {
         "embedded" | "sqlite" => Some(JobBackend::Embedded),
         "redis" => Some(JobBackend::Redis),
@@ -288,4 +300,52 @@ pub(super) const SIGNING_SECRET: SecretKind<Option<Secret>> = Kind {
 pub(super) const WEBHOOK_SECRETS: SecretKind<WebhookSecrets> = Kind {
     expected: "a list of secrets, separated by commas; each whsec_ and the Base64 of 24 to 64 bytes, and none twice",
     parse: WebhookSecrets::parse,
+};
+
+pub(super) const ROLE: Kind<Role> = Kind {
+    expected: "all, api or worker",
+    parse: |text| match text {
+        "all" => Some(Role::All),
+        "api" => Some(Role::Api),
+        "worker" => Some(Role::Worker),
+        _ => None,
+    },
+};
+
+pub(super) const REDIS: SecretKind<RedisUrl> = Kind {
+    expected: "redis://, rediss:// (with TLS), valkey://, valkeys:// or unix: and a server; redis+cluster:// and servers separated by commas; or redis+sentinel://, sentinels and ?master=NAME",
+    parse: RedisUrl::parse,
+};
+
+pub(super) const NAME: Kind<String> = Kind {
+    expected: "1 to 64 letters, digits, - . and _",
+    parse: |text| is_name(text).then(|| text.to_owned()),
+};
+
+pub(super) const OPTIONAL_NAME: Kind<Option<String>> = Kind {
+    expected: NAME.expected,
+    parse: |text| match text.is_empty() {
+        true => Some(None),
+        false => is_name(text).then(|| Some(text.to_owned())),
+    },
+};
+
+fn is_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    (1..=64).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+pub(super) const OPTIONAL_PATH: Kind<Option<PathBuf>> = Kind {
+    expected: PATH.expected,
+    parse: |text| Some((!text.is_empty()).then(|| PathBuf::from(text))),
+};
+
+pub(super) const LEASE: Kind<Duration> = Kind {
+    expected: "a number of seconds from 1 to 3600",
+    parse: |text| {
+        let seconds: f64 = text.parse().ok()?;
+        (1.0..=3600.0)
+            .contains(&seconds)
+            .then(|| Duration::from_secs_f64(seconds))
+    },
 };

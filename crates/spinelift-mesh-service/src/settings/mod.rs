@@ -4,7 +4,7 @@ mod kinds;
 mod misspelt;
 mod source;
 
-pub use kinds::{JobBackend, LogFormat, StorageBackend};
+pub use kinds::{JobBackend, LogFormat, Role, StorageBackend};
 pub use misspelt::warn_of_misspelt;
 pub use source::{SettingsError, WrongSetting};
 
@@ -12,12 +12,14 @@ use crate::address::AllowedHost;
 use crate::auth::ApiKeys;
 use crate::callback::WebhookSecrets;
 use crate::cors::CorsOrigins;
+use crate::engine::redis::RedisUrl;
 use crate::redacted::Secret;
 use ipnet::IpNet;
 use kinds::{
-    API_KEYS, API_PREFIX, BATCH, BYTES, COUNT, DELAY, DIMENSION, FLAG, HOSTS, IP, JOBS, LIFETIME,
-    LOG_FILTER, LOG_FORMAT, LOG_LEVEL, NETWORKS, OPTIONAL_URL, ORIGINS, PATH, PORT, SECONDS,
-    SERVERS, SIGNING_SECRET, SIZE, STORAGE, TEXT, WEBHOOK_SECRETS, WORKERS,
+    API_KEYS, API_PREFIX, BATCH, BYTES, COUNT, DELAY, DIMENSION, FLAG, HOSTS, IP, JOBS, LEASE,
+    LIFETIME, LOG_FILTER, LOG_FORMAT, LOG_LEVEL, NAME, NETWORKS, OPTIONAL_NAME, OPTIONAL_PATH,
+    OPTIONAL_URL, ORIGINS, PATH, PORT, REDIS, ROLE, SECONDS, SERVERS, SIGNING_SECRET, SIZE,
+    STORAGE, TEXT, WEBHOOK_SECRETS, WORKERS,
 };
 use source::{Reading, Variables};
 use std::fmt::Write;
@@ -177,11 +179,21 @@ settings! {
     "STORAGE_PATH" storage_path: PathBuf = PATH("data/storage"),
         "Directory of the results, with STORAGE_BACKEND=local.";
     "JOB_BACKEND" job_backend: JobBackend = JOBS("embedded"),
-        "Where jobs are kept: embedded (or sqlite, the same) is a file.";
+        "Where jobs are kept: embedded (or sqlite, the same) is a file of this process; redis is a server, which any number of processes share.";
     "DATABASE_PATH" database_path: PathBuf = PATH("data/jobs.db"),
         "File of the jobs, with JOB_BACKEND=embedded; others cannot read it unless they could before.";
-    "REDIS_URL" redis_url: String = TEXT("redis://localhost:6379/0"),
-        "Server of the jobs, with JOB_BACKEND=redis.";
+    "REDIS_URL" redis_url: RedisUrl = REDIS("redis://localhost:6379/0"),
+        "Servers of the jobs, with JOB_BACKEND=redis: Redis from 6.2 on, or Valkey. User and password go before an @: redis://user:password@host:6379/0; those for sentinels are added as &sentinel_user= and &sentinel_password=.";
+    "REDIS_CA_FILE" redis_ca_file: Option<PathBuf> = OPTIONAL_PATH(""),
+        "File of PEM certificates of the authorities that are trusted to certify the servers of REDIS_URL; unset, those of the system.";
+    "REDIS_NAMESPACE" redis_namespace: String = NAME("spinelift"),
+        "What the names of all keys in Redis begin with. Processes with the same one work together; others do not know of them.";
+    "NODE_NAME" node_name: Option<String> = OPTIONAL_NAME(""),
+        "Name of this process among those that share JOB_BACKEND=redis; a second one of the same name does not start. Unset, the host's name and something random.";
+    "JOB_LEASE" job_lease: Duration = LEASE("15"),
+        "Seconds without a sign of life after which the jobs of a process are given to others, with JOB_BACKEND=redis.";
+    "ROLE" role: Role = ROLE("all"),
+        "What this process does, with JOB_BACKEND=redis: api answers requests, worker runs jobs and makes callbacks (and answers only /health and /metrics), all does both.";
 }
 
 impl Default for Settings {

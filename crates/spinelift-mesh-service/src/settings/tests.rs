@@ -19,7 +19,7 @@ fn the_defaults_are_the_contracts() {
     assert_eq!(settings.max_concurrent_jobs.get(), 10);
     assert_eq!(settings.job_timeout, Duration::from_secs(600));
     assert_eq!(settings.storage_backend, StorageBackend::Local);
-    assert_eq!(settings.redis_url, "redis://localhost:6379/0");
+    assert_eq!(settings.redis_url.to_string(), "redis://localhost:6379/0");
 }
 
 #[test]

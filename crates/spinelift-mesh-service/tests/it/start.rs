@@ -2,8 +2,8 @@
 
 use crate::harness::settings;
 use spinelift_mesh_service::engine::sqlite::OpenError;
-use spinelift_mesh_service::settings::{JobBackend, StorageBackend};
-use spinelift_mesh_service::{Service, Settings, StartError};
+use spinelift_mesh_service::settings::{Role, StorageBackend};
+use spinelift_mesh_service::{OpenBackendError, Service, Settings, StartError};
 use std::path::Path;
 
 async fn refusal(settings: Settings) -> StartError {
@@ -16,16 +16,23 @@ async fn refusal(settings: Settings) -> StartError {
 #[tokio::test]
 async fn what_is_not_available_is_said_at_start() {
     let directory = tempfile::tempdir().unwrap();
-    let mut redis = settings(directory.path());
-    redis.job_backend = JobBackend::Redis;
     let mut s3 = settings(directory.path());
     s3.storage_backend = StorageBackend::S3;
-    for (settings, name) in [(redis, "JOB_BACKEND=redis"), (s3, "STORAGE_BACKEND=s3")] {
+    let text = refusal(s3).await.to_string();
+    assert!(
+        text.contains("STORAGE_BACKEND=s3") && text.contains("not available"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_role_needs_others_to_play_with() {
+    for role in [Role::Api, Role::Worker] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut settings = settings(directory.path());
+        settings.role = role;
         let text = refusal(settings).await.to_string();
-        assert!(
-            text.contains(name) && text.contains("not available"),
-            "{text}"
-        );
+        assert!(text.contains("JOB_BACKEND=redis"), "{text}");
     }
 }
 
@@ -35,7 +42,10 @@ async fn a_database_has_one_owner() {
     let first = Service::start(settings(directory.path())).await.unwrap();
     let error = refusal(settings(directory.path())).await;
     assert!(
-        matches!(error, StartError::Jobs(OpenError::InUse { .. })),
+        matches!(
+            error,
+            StartError::Jobs(OpenBackendError::Embedded(OpenError::InUse { .. }))
+        ),
         "{error}"
     );
     let text = error.to_string();
@@ -115,7 +125,7 @@ async fn files_that_are_not_ours_are_refused_and_left_alone() {
         prepare(&path);
         let before = std::fs::read(&path).unwrap();
         match refusal(settings(directory.path())).await {
-            StartError::Jobs(error) if expected(&error) => {
+            StartError::Jobs(OpenBackendError::Embedded(error)) if expected(&error) => {
                 assert!(error.to_string().contains("jobs.db"), "{error}");
             }
             other => panic!("case {number}: {other}"),

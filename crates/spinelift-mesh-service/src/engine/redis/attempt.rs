@@ -3,7 +3,6 @@
 use super::scripts::{FINISH, RELEASE};
 use super::{Shared, token};
 use crate::engine::{Claim, EngineError, Fenced, Outcome, StoredResult};
-use crate::fault;
 use crate::job::JobId;
 
 /// Ends an attempt that is held here, and its job.
@@ -29,7 +28,6 @@ pub(super) async fn end(
     attempt: &str,
     outcome: &Outcome,
 ) -> Result<Fenced, EngineError> {
-    fault::point("finish-unsent").await;
     let (stamp, hold, lease) = (token(), shared.deliveries.hold(), shared.lease_text());
     let mut args = vec![id.as_str(), attempt, &stamp, &hold, &lease];
     let (number, text);

@@ -29,7 +29,9 @@ pub enum Unsuitable {
         version: String,
     },
     /// It can be read only.
-    #[error("this server is a replica, which cannot be written: REDIS_URL must name its master, or sentinels")]
+    #[error(
+        "this server is a replica, which cannot be written: REDIS_URL must name its master, or sentinels"
+    )]
     Replica,
 }
 
@@ -49,7 +51,9 @@ impl About {
 pub(super) async fn inspect(link: &Link) -> Result<Result<(), Unsuitable>, EngineError> {
     let text: String = match link.run(&INSPECT, &[]).await {
         Ok(text) => text,
-        Err(EngineError::Unavailable { reason }) if reason.contains("NOPERM") || reason.contains("ACL") => {
+        Err(EngineError::Unavailable { reason })
+            if reason.contains("NOPERM") || reason.contains("ACL") =>
+        {
             tracing::warn!(
                 reason,
                 "Redis does not say how it is configured: see to it that maxmemory-policy is \
@@ -59,7 +63,9 @@ pub(super) async fn inspect(link: &Link) -> Result<Result<(), Unsuitable>, Engin
         }
         Err(error) => return Err(error),
     };
-    let pairs = text.lines().filter_map(|line| line.trim_end().split_once(':'));
+    let pairs = text
+        .lines()
+        .filter_map(|line| line.trim_end().split_once(':'));
     let about = About(pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect());
     if let Err(unsuitable) = judge(&about) {
         return Ok(Err(unsuitable));
@@ -129,7 +135,9 @@ mod tests {
     use super::*;
 
     fn about(pairs: &[(&str, &str)]) -> About {
-        let pairs = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        let pairs = pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
         About(pairs.collect())
     }
 
@@ -140,7 +148,12 @@ mod tests {
         let evicts = with("maxmemory_policy", "allkeys-lru").expect_err("evicts");
         assert!(evicts.to_string().contains("maxmemory-policy noeviction"));
         assert_eq!(with("role", "slave"), Err(Unsuitable::Replica));
-        for (version, is_old) in [("6.0.16", true), ("5.9", true), ("6.2.0", false), ("10.0", false)] {
+        for (version, is_old) in [
+            ("6.0.16", true),
+            ("5.9", true),
+            ("6.2.0", false),
+            ("10.0", false),
+        ] {
             let judged = judge(&about(&[("redis_version", version)]));
             assert_eq!(judged.is_err(), is_old, "{version}");
         }

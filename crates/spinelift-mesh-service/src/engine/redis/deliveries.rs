@@ -284,10 +284,7 @@ async fn record(
 }
 
 /// All deliveries of a job or batch.
-pub(super) async fn list(
-    shared: &Shared,
-    of: &JobId,
-) -> Result<Vec<DeliveryRecord>, EngineError> {
+pub(super) async fn list(shared: &Shared, of: &JobId) -> Result<Vec<DeliveryRecord>, EngineError> {
     let all: Vec<(Fields, Vec<String>)> = shared.link.run(&DELIVERIES, &[of.as_str()]).await?;
     all.iter()
         .map(|(fields, log)| records::delivery_record(fields, log))

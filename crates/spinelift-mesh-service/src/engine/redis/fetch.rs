@@ -112,7 +112,9 @@ impl Busy {
 fn room(counts: &HashMap<String, usize>, bound: usize) -> Vec<(String, String)> {
     let left = |count: usize| bound.saturating_sub(count).to_string();
     let counts = counts.iter();
-    counts.map(|(name, count)| (name.clone(), left(*count))).collect()
+    counts
+        .map(|(name, count)| (name.clone(), left(*count)))
+        .collect()
 }
 
 /// Takes a lane to a server, until it is dropped. What comes from no server needs none.
@@ -184,7 +186,16 @@ async fn take(shared: &Arc<Shared>, nonce: &str, wanted: usize) -> Result<usize,
         servers.len(),
     ]
     .map(|number| number.to_string());
-    let mut args = vec![node.as_str(), nonce, &wanted, &cap, &lease, &lanes, &client_lanes, &used];
+    let mut args = vec![
+        node.as_str(),
+        nonce,
+        &wanted,
+        &cap,
+        &lease,
+        &lanes,
+        &client_lanes,
+        &used,
+    ];
     for (name, left) in servers.iter().chain(&clients) {
         args.extend([name.as_str(), left]);
     }

@@ -62,7 +62,10 @@ impl Held {
     /// An attempt is over.
     pub(super) fn end(&self, claim: &Claim) {
         let mut attempts = self.attempts.lock();
-        if attempts.get(&claim.job.id).is_some_and(|known| known.is_at(&claim.job)) {
+        if attempts
+            .get(&claim.job.id)
+            .is_some_and(|known| known.is_at(&claim.job))
+        {
             attempts.remove(&claim.job.id);
         }
         drop(attempts);
@@ -96,7 +99,11 @@ impl Held {
 
     /// Completes a job as the server knows it: what this node has just reported may be on its way.
     pub(super) fn overlay(&self, job: &mut Job) {
-        let is_own = self.attempts.lock().get(&job.id).is_some_and(|known| known.is_at(job));
+        let is_own = self
+            .attempts
+            .lock()
+            .get(&job.id)
+            .is_some_and(|known| known.is_at(job));
         let latest = self.live.latest(&job.id);
         let is_news = |made: &Progress| made.percent > job.progress.percent;
         if is_own && latest.as_ref().is_some_and(|(_, made)| is_news(made)) {

@@ -59,7 +59,12 @@ pub(super) async fn keep(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(shared.lease / 3);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
+        // At once after an outage: others may think this node dead, and the server may have
+        // forgotten what all nodes know.
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = shared.link.reconnected() => {}
+        }
         match beat(&shared).await {
             Ok(()) => shared.pulse.beat(shared.lease),
             Err(error) => tracing::warn!(%error, "Redis was not told that this node lives"),
@@ -160,12 +165,7 @@ async fn look(shared: &Shared, round: Duration, tidies: bool) -> Result<(), Engi
 }
 
 /// Fails a job whose attempts have all ended with their nodes.
-async fn exhaust(
-    shared: &Shared,
-    id: &str,
-    token: &str,
-    attempts: u32,
-) -> Result<(), EngineError> {
+async fn exhaust(shared: &Shared, id: &str, token: &str, attempts: u32) -> Result<(), EngineError> {
     let id = JobId::parse(id).map_err(unexpected)?;
     let outcome = Outcome::Failed {
         error: JobError::attempts_exhausted(attempts),

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use redis::{ErrorKind, FromRedisValue, RedisError, ScriptInvocation, ServerErrorKind, Value};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +40,8 @@ struct Shared {
     servers: Servers,
     connection: watch::Sender<Option<Connected>>,
     trouble: Mutex<Trouble>,
+    /// There is a connection again.
+    reconnected: Notify,
     metrics: RedisMetrics,
 }
 
@@ -64,6 +66,7 @@ impl Link {
                 since: Instant::now(),
                 reason: "not connected yet".into(),
             }),
+            reconnected: Notify::new(),
             metrics,
         });
         let mut keeping = JoinSet::new();
@@ -105,7 +108,10 @@ impl Link {
             }
         })?;
         redis::from_redis_value(answer).map_err(|error| {
-            let reason = format!("an answer that was not expected ({}): {error}", command.name);
+            let reason = format!(
+                "an answer that was not expected ({}): {error}",
+                command.name
+            );
             EngineError::Unavailable { reason }
         })
     }
@@ -170,6 +176,11 @@ impl Link {
         Err(EngineError::Unavailable { reason })
     }
 
+    /// Waits until a connection was made since this was called last.
+    pub(super) async fn reconnected(&self) {
+        self.shared.reconnected.notified().await;
+    }
+
     /// Sends nothing more.
     pub(super) fn close(&self) {
         self.closed.cancel();
@@ -214,10 +225,10 @@ async fn keep(shared: Arc<Shared>) {
                     tracing::info!("connected to Redis again");
                 }
                 let since = Instant::now();
-                shared.connection.send_replace(Some(Connected {
-                    number,
-                    connection,
-                }));
+                shared
+                    .connection
+                    .send_replace(Some(Connected { number, connection }));
+                shared.reconnected.notify_one();
                 // The sender lives as long as this task.
                 if watched.wait_for(Option::is_none).await.is_err() {
                     return;
@@ -238,7 +249,9 @@ async fn keep(shared: Arc<Shared>) {
 async fn connect(servers: &Servers) -> Result<Connection, RedisError> {
     let connecting = async {
         let mut connection = servers.connect().await?;
-        redis::cmd("PING").query_async::<()>(&mut connection).await?;
+        redis::cmd("PING")
+            .query_async::<()>(&mut connection)
+            .await?;
         Ok(connection)
     };
     match tokio::time::timeout(ANSWER * 2, connecting).await {

@@ -28,7 +28,9 @@ impl Locks {
     /// All of them, with their tokens.
     pub(super) fn all(&self) -> Vec<(String, String)> {
         let held = self.held.lock();
-        held.iter().map(|(name, token)| (name.clone(), token.clone())).collect()
+        held.iter()
+            .map(|(name, token)| (name.clone(), token.clone()))
+            .collect()
     }
 }
 

@@ -193,7 +193,11 @@ impl RedisEngine {
                 reason,
             })?;
         let node = Node::new(options.node.as_deref());
-        if !node.take_name(&link, options.lease).await.map_err(unreachable)? {
+        if !node
+            .take_name(&link, options.lease)
+            .await
+            .map_err(unreachable)?
+        {
             return Err(OpenError::NameTaken { name: node.name() });
         }
         let shared = Arc::new(Shared {
@@ -325,7 +329,11 @@ impl JobEngine for RedisEngine {
     }
 
     async fn check(&self) -> Result<(), EngineError> {
-        self.shared.link.run::<String>(&CHECK, &[]).await.map(|_| ())
+        self.shared
+            .link
+            .run::<String>(&CHECK, &[])
+            .await
+            .map(|_| ())
     }
 
     async fn backlog(&self) -> Result<Backlog, EngineError> {

@@ -53,7 +53,10 @@ fn everything_changed(shared: &Shared) {
 async fn listen(shared: &Shared, listening: PubSub) -> Result<(), RedisError> {
     let (mut sink, mut messages) = listening.split();
     let prefix = shared.link.prefix();
-    let channels: Vec<_> = CHANNELS.iter().map(|name| format!("{prefix}{name}")).collect();
+    let channels: Vec<_> = CHANNELS
+        .iter()
+        .map(|name| format!("{prefix}{name}"))
+        .collect();
     sink.subscribe(&channels).await?;
     everything_changed(shared);
     let mut watched = HashSet::new();
@@ -97,7 +100,9 @@ async fn follow(
     let prefix = shared.link.prefix();
     let wanted: HashSet<_> = shared.held.live.watched().into_iter().collect();
     let channels = |ids: Vec<&JobId>| -> Vec<String> {
-        ids.into_iter().map(|id| format!("{prefix}changed:{id}")).collect()
+        ids.into_iter()
+            .map(|id| format!("{prefix}changed:{id}"))
+            .collect()
     };
     let gone = channels(watched.difference(&wanted).collect());
     if !gone.is_empty() {
@@ -116,7 +121,10 @@ async fn follow(
 }
 
 fn heed(shared: &Shared, message: &Msg) {
-    let Some(channel) = message.get_channel_name().strip_prefix(shared.link.prefix()) else {
+    let Some(channel) = message
+        .get_channel_name()
+        .strip_prefix(shared.link.prefix())
+    else {
         return;
     };
     match channel {

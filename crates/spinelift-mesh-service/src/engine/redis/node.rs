@@ -62,7 +62,8 @@ impl Node {
         let mut name = self.name.write();
         let fresh = format!("{name}-{:08x}", fastrand::u32(..));
         tracing::error!(
-            node = *name, renamed = fresh,
+            node = *name,
+            renamed = fresh,
             "another node has this node's name: it was stopped for longer than JOB_LEASE, or \
              NODE_NAME is set twice"
         );

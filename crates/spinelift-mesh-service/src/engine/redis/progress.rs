@@ -48,10 +48,7 @@ pub(super) async fn flush(shared: &Shared) -> Result<(), EngineError> {
     }
 }
 
-async fn send(
-    shared: &Shared,
-    latest: HashMap<JobId, (String, u8)>,
-) -> Result<(), EngineError> {
+async fn send(shared: &Shared, latest: HashMap<JobId, (String, u8)>) -> Result<(), EngineError> {
     let rows = latest
         .into_iter()
         .map(|(id, (token, percent))| (id, token, percent.to_string()));

@@ -23,10 +23,7 @@ pub(super) async fn batch(shared: &Shared, id: &JobId) -> Result<Option<Batch>, 
 }
 
 async fn record(shared: &Shared, kind: &str, id: &JobId) -> Result<Fields, EngineError> {
-    shared
-        .link
-        .run(&RECORD, &[&format!("{kind}:{id}")])
-        .await
+    shared.link.run(&RECORD, &[&format!("{kind}:{id}")]).await
 }
 
 /// The jobs that a filter lets through, newest first.

@@ -58,9 +58,9 @@ pub(super) fn job(fields: &Fields) -> Result<Option<Job>, EngineError> {
     let percent = number(fields, "percent")?;
     let state = state(fields)?;
     let batch = fields.get("batch").map(|id| JobId::parse(id));
-    let result = fields.get("result").map(|name| {
-        ResultObject::parse(name).ok_or_else(|| damaged(format!("no result: {name}")))
-    });
+    let result = fields
+        .get("result")
+        .map(|name| ResultObject::parse(name).ok_or_else(|| damaged(format!("no result: {name}"))));
     Ok(Some(Job {
         id: JobId::parse(text(fields, "id")?).map_err(damaged)?,
         generation: number(fields, "generation")?,
@@ -86,8 +86,7 @@ fn state(fields: &Fields) -> Result<JobState, EngineError> {
         "completed" => JobState::Completed,
         "cancelled" => JobState::Cancelled,
         "failed" => {
-            let error: JobError =
-                serde_json::from_str(text(fields, "error")?).map_err(damaged)?;
+            let error: JobError = serde_json::from_str(text(fields, "error")?).map_err(damaged)?;
             JobState::Failed(error)
         }
         other => return Err(damaged(format!("no state: {other}"))),
@@ -111,7 +110,9 @@ fn progress(state: &JobState, percent: u8) -> Progress {
 
 /// The steps that an attempt has made that has come so far: they are made one after the other.
 pub(super) fn steps_to(percent: u8) -> Vec<Progress> {
-    let made = Step::ALL.into_iter().filter(|step| step.percent() <= percent);
+    let made = Step::ALL
+        .into_iter()
+        .filter(|step| step.percent() <= percent);
     made.map(Progress::from).collect()
 }
 

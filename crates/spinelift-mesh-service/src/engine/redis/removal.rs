@@ -44,10 +44,7 @@ impl Notice {
 }
 
 /// Ends a job that has not ended, or all of a batch.
-pub(super) async fn cancel(
-    shared: &Shared,
-    id: &JobId,
-) -> Result<Option<Cancelled>, EngineError> {
+pub(super) async fn cancel(shared: &Shared, id: &JobId) -> Result<Option<Cancelled>, EngineError> {
     let (nonce, stamp, lease) = (token(), token(), shared.lease_text());
     // How far the jobs have come is kept, and may not have been told.
     progress::flush(shared).await?;
@@ -84,13 +81,14 @@ pub(super) async fn delete(shared: &Shared, id: &JobId) -> Result<Option<Deleted
 }
 
 /// Forgets some of what ended before a time.
-pub(super) async fn expire(
-    shared: &Shared,
-    before: DateTime<Utc>,
-) -> Result<Expired, EngineError> {
+pub(super) async fn expire(shared: &Shared, before: DateTime<Utc>) -> Result<Expired, EngineError> {
     let before = before.timestamp_millis().to_string();
     let args = [before.as_str(), &token(), AT_ONCE];
-    let mut answer = shared.link.run::<Vec<Value>>(&EXPIRE, &args).await?.into_iter();
+    let mut answer = shared
+        .link
+        .run::<Vec<Value>>(&EXPIRE, &args)
+        .await?
+        .into_iter();
     let gone = usize::from_redis_value(answer.next().unwrap_or(Value::Nil)).map_err(unexpected)?;
     let unused = answer.filter_map(|name| String::from_redis_value(name).ok());
     Ok(Expired {

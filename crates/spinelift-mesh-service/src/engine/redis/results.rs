@@ -38,7 +38,11 @@ pub(super) async fn shrink(shared: &Shared, most: u64) -> Result<Vec<ResultObjec
 /// Takes a result whose object is missing out of the cache.
 pub(super) async fn forget(shared: &Shared, object: &ResultObject) -> Result<(), EngineError> {
     let args = [object.as_str()];
-    shared.link.run::<u8>(&FORGET_RESULT, &args).await.map(|_| ())
+    shared
+        .link
+        .run::<u8>(&FORGET_RESULT, &args)
+        .await
+        .map(|_| ())
 }
 
 /// Those that are not in the index.

@@ -14,7 +14,10 @@ pub(super) struct Secrets(Mutex<HashMap<&'static str, String>>);
 impl Secrets {
     pub(super) fn all(&self) -> Vec<(String, String)> {
         let known = self.0.lock();
-        known.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+        known
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect()
     }
 }
 

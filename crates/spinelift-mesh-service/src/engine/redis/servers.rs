@@ -68,8 +68,12 @@ impl Servers {
                 user,
                 password,
             } => {
-                let sentinel =
-                    sentinel(url, master, (user.as_ref(), password.as_ref()), certificates)?;
+                let sentinel = sentinel(
+                    url,
+                    master,
+                    (user.as_ref(), password.as_ref()),
+                    certificates,
+                )?;
                 Self::Sentinel(Box::new(Mutex::new(sentinel)))
             }
         })
@@ -150,8 +154,7 @@ fn sentinel(
     certificates: Option<TlsCertificates>,
 ) -> RedisResult<SentinelClient> {
     let sentinels = url.servers.iter().map(|server| server.addr().clone());
-    let mut builder =
-        SentinelClientBuilder::new(sentinels, master, SentinelServerType::Master)?;
+    let mut builder = SentinelClientBuilder::new(sentinels, master, SentinelServerType::Master)?;
     if let Some(user) = user {
         builder = builder.set_client_to_sentinel_username(user);
     }

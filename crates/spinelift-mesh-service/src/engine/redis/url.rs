@@ -157,7 +157,11 @@ mod tests {
             ("rediss://u:p%40@h", 1, "rediss://h"),
             ("valkeys://:p@h:1/2", 1, "valkeys://h:1/2"),
             ("unix:///run/redis.sock?pass=p", 1, "unix:///run/redis.sock"),
-            ("redis+cluster://u:p@a:1,b:2,[::1]:3", 3, "redis+cluster://a:1,b:2,[::1]:3"),
+            (
+                "redis+cluster://u:p@a:1,b:2,[::1]:3",
+                3,
+                "redis+cluster://a:1,b:2,[::1]:3",
+            ),
             (
                 "rediss+sentinel://u:p@a,b:2/3?master=m&sentinel_password=p",
                 2,

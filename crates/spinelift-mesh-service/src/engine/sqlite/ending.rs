@@ -2,8 +2,8 @@
 
 use super::memory::Ended;
 use crate::clock;
-use crate::engine::queue::Waiting;
 use crate::engine::DeliveryId;
+use crate::engine::queue::Waiting;
 use crate::job::{JobError, JobId};
 use rusqlite::Connection;
 

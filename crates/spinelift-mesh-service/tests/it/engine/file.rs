@@ -4,7 +4,7 @@
 use super::*;
 use sha2::{Digest, Sha256};
 use spinelift_mesh_service::engine::Cancelled;
-use spinelift_mesh_service::engine::sqlite::OpenError;
+use spinelift_mesh_service::engine::sqlite::OpenError as FileError;
 use std::sync::Arc;
 
 fn edit(directory: &Path, sql: &str) {
@@ -101,7 +101,7 @@ fn a_file_under_two_names_has_one_owner() {
     let first = SqliteEngine::open(&file, BOUNDS).unwrap();
     std::os::unix::fs::symlink(&file, &link).unwrap();
     let second = SqliteEngine::open(&link, BOUNDS).map(|_| ());
-    assert!(matches!(second, Err(OpenError::InUse { .. })));
+    assert!(matches!(second, Err(FileError::InUse { .. })));
     drop(first);
     assert!(SqliteEngine::open(&link, BOUNDS).is_ok());
 }

@@ -4,15 +4,15 @@ mod batches;
 mod file;
 mod outbox;
 mod queue;
-mod removal;
 mod redis;
+mod removal;
 mod results;
 
+use crate::harness::{RedisServer, eventually};
 use serde_json::json;
 use spinelift_mesh::{MeshParameters, Step};
 use spinelift_mesh_service::RedactedUrl;
-use crate::harness::{RedisServer, eventually};
-use spinelift_mesh_service::engine::redis::{Options, RedisEngine, RedisUrl};
+use spinelift_mesh_service::engine::redis::{OpenError, Options, RedisEngine, RedisUrl};
 use spinelift_mesh_service::engine::sqlite::{Opened, SqliteEngine};
 use spinelift_mesh_service::engine::{
     Accepted, Bounds, Claim, EngineError, Fenced, JobEngine, NewJob, Outbox, Outcome, ResultIndex,

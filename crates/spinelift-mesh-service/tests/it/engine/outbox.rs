@@ -40,7 +40,9 @@ pub(super) async fn the_end_of_a_job_with_a_receiver_is_to_be_told(store: &impl 
     assert_eq!(engine.undelivered().await.unwrap(), 0);
 }
 
-pub(super) async fn a_delivery_is_handed_out_after_a_restart_until_it_is_delivered(store: &impl Store) {
+pub(super) async fn a_delivery_is_handed_out_after_a_restart_until_it_is_delivered(
+    store: &impl Store,
+) {
     let engine = store.open().await;
     engine.accept(told_job("a")).await.unwrap();
     let claim = claim(&engine).await;
@@ -113,7 +115,9 @@ pub(super) async fn attempts_are_logged_and_a_delivery_can_be_replayed(store: &i
     assert_eq!((again.id, again.attempts), (delivery.id, 0));
 }
 
-pub(super) async fn one_receiver_gets_so_many_at_a_time_and_no_other_waits_for_it(store: &impl Store) {
+pub(super) async fn one_receiver_gets_so_many_at_a_time_and_no_other_waits_for_it(
+    store: &impl Store,
+) {
     let bounds = Bounds {
         delivery_lanes: 2,
         ..BOUNDS
@@ -144,7 +148,9 @@ pub(super) async fn one_receiver_gets_so_many_at_a_time_and_no_other_waits_for_i
     assert_eq!(engine.due().await.unwrap().unwrap().0.of, id("j2"));
 }
 
-pub(super) async fn a_delivery_that_is_replayed_while_it_is_made_is_not_given_up(store: &impl Store) {
+pub(super) async fn a_delivery_that_is_replayed_while_it_is_made_is_not_given_up(
+    store: &impl Store,
+) {
     let engine = store.open().await;
     engine.accept(told_job("a")).await.unwrap();
     let claim = claim(&engine).await;
@@ -160,4 +166,3 @@ pub(super) async fn a_delivery_that_is_replayed_while_it_is_made_is_not_given_up
     assert_eq!(records[0].state, DeliveryState::Pending);
     assert_eq!(engine.due().await.unwrap().unwrap().0.id, first.id);
 }
-

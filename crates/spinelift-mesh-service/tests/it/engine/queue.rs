@@ -82,7 +82,9 @@ pub(super) async fn an_old_attempt_is_fenced_off_by_a_new_one(store: &impl Store
     );
 }
 
-pub(super) async fn a_job_given_back_waits_again_and_its_attempt_does_not_count(store: &impl Store) {
+pub(super) async fn a_job_given_back_waits_again_and_its_attempt_does_not_count(
+    store: &impl Store,
+) {
     let engine = store.open().await;
     engine.accept(job("a")).await.unwrap();
     for _ in 0..10 {
@@ -93,7 +95,9 @@ pub(super) async fn a_job_given_back_waits_again_and_its_attempt_does_not_count(
     assert_eq!(engine.backlog().await.unwrap().waiting, 1);
 }
 
-pub(super) async fn a_restart_hands_out_what_was_running_until_its_attempts_are_spent(store: &impl Store) {
+pub(super) async fn a_restart_hands_out_what_was_running_until_its_attempts_are_spent(
+    store: &impl Store,
+) {
     let engine = store.open().await;
     engine.accept(job("a")).await.unwrap();
     drop(engine);

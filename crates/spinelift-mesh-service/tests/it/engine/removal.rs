@@ -24,7 +24,9 @@ pub(super) async fn a_waiting_job_is_cancelled_and_makes_room_at_once(store: &im
     assert_eq!(again, Ok(Some(Cancelled::AlreadyEnded)));
 }
 
-pub(super) async fn a_running_job_is_cancelled_and_its_attempt_counts_for_nothing(store: &impl Store) {
+pub(super) async fn a_running_job_is_cancelled_and_its_attempt_counts_for_nothing(
+    store: &impl Store,
+) {
     let engine = store.open().await;
     engine.accept(job("a")).await.unwrap();
     let claim = claim(&engine).await;
@@ -79,7 +81,9 @@ pub(super) async fn a_job_is_deleted_with_what_only_it_needs(store: &impl Store)
     assert_eq!(engine.accept(job("a")).await, Ok(Accepted::Created));
 }
 
-pub(super) async fn what_ended_long_ago_expires_unless_somebody_has_still_to_be_told(store: &impl Store) {
+pub(super) async fn what_ended_long_ago_expires_unless_somebody_has_still_to_be_told(
+    store: &impl Store,
+) {
     let engine = store.open().await;
     for (name, told) in [("told", true), ("untold", false), ("running", false)] {
         let job = if told { told_job(name) } else { job(name) };
@@ -159,7 +163,9 @@ pub(super) async fn a_watch_tells_of_every_change(store: &impl Store) {
     assert_eq!(engine.progress(&id("a")).await, Ok(None));
 }
 
-pub(super) async fn what_was_begun_for_a_deleted_job_counts_for_nothing_to_the_next_of_its_name(store: &impl Store) {
+pub(super) async fn what_was_begun_for_a_deleted_job_counts_for_nothing_to_the_next_of_its_name(
+    store: &impl Store,
+) {
     let engine = store.open().await;
     engine.accept(job("a")).await.unwrap();
     let old = claim(&engine).await;

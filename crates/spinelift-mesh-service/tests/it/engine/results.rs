@@ -47,7 +47,9 @@ pub(super) async fn a_result_that_has_gone_meanwhile_is_not_recorded(store: &imp
     assert_eq!(state(&engine, "b").await, JobState::Running);
 }
 
-pub(super) async fn the_cache_shrinks_from_its_oldest_use_and_jobs_keep_their_results(store: &impl Store) {
+pub(super) async fn the_cache_shrinks_from_its_oldest_use_and_jobs_keep_their_results(
+    store: &impl Store,
+) {
     let engine = store.open().await;
     let mut objects = Vec::new();
     for image in 0..4 {

@@ -8,10 +8,10 @@ mod receiver;
 mod redis;
 mod service;
 
+pub(crate) use self::redis::{RedisServer, free_port, listening, program as redis_program};
 pub(crate) use log::Log;
 pub(crate) use name_server::{Answer as NameAnswer, NameServer};
 pub(crate) use origin::{Origin, disc};
-pub(crate) use self::redis::RedisServer;
 pub(crate) use receiver::{Received, Receiver};
 pub(crate) use service::{Answer, TestService, settings};
 

@@ -2,7 +2,7 @@
 
 use super::eventually;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, Weak};
 use tempfile::TempDir;
@@ -67,19 +67,33 @@ impl RedisServer {
         let program = program();
         let port = self.port().to_string();
         let child = Command::new(&program)
-            .args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--dir"])
+            .args([
+                "--port",
+                &port,
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--dir",
+            ])
             .arg(self.0.directory.path())
             .args(&self.0.arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
         let child = child.unwrap_or_else(|error| {
-            panic!("{} does not start ({error}): run tools/test-servers", program.display())
+            panic!(
+                "{} does not start ({error}): run tools/test-servers",
+                program.display()
+            )
         });
         *self.0.child.lock().unwrap() = Some(child);
         eventually("the server answers", || async {
             let mut connection = self.connect().await.ok()?;
-            redis::cmd("PING").query_async::<String>(&mut connection).await.ok()
+            redis::cmd("PING")
+                .query_async::<String>(&mut connection)
+                .await
+                .ok()
         })
         .await;
     }
@@ -91,10 +105,6 @@ impl RedisServer {
 
     pub(crate) fn port(&self) -> u16 {
         self.0.port
-    }
-
-    pub(crate) fn directory(&self) -> &Path {
-        self.0.directory.path()
     }
 
     pub(crate) fn url(&self) -> String {
@@ -110,7 +120,11 @@ impl RedisServer {
 
 /// A port that nobody listens on.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// The server's program.
@@ -122,7 +136,10 @@ pub(crate) fn program() -> PathBuf {
 /// Waits until somebody listens.
 pub(crate) async fn listening(port: u16) {
     eventually("somebody listens", || async {
-        TcpStream::connect(("127.0.0.1", port)).await.ok().map(|_| ())
+        TcpStream::connect(("127.0.0.1", port))
+            .await
+            .ok()
+            .map(|_| ())
     })
     .await;
 }

@@ -4,9 +4,9 @@ mod clients;
 mod outgoing;
 mod timer;
 
+pub(super) use crate::engine::queue::{Lanes, Queue, Waiting};
 pub(super) use clients::Clients;
 pub(super) use outgoing::Outgoing;
-pub(super) use crate::engine::queue::{Lanes, Queue, Waiting};
 
 use crate::engine::DeliveryId;
 use crate::engine::live::Live;
