@@ -21,7 +21,11 @@ fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
     body
 }
 
-async fn upload_to(service: &TestService, query: &str, parts: &[(&str, &[u8])]) -> Answer {
+pub(crate) async fn upload_to(
+    service: &TestService,
+    query: &str,
+    parts: &[(&str, &[u8])],
+) -> Answer {
     let request = service
         .request("POST", &format!("/api/v1/mesh/upload{query}"))
         .header(

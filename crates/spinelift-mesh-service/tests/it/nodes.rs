@@ -1,0 +1,176 @@
+//! Several services that share their jobs through Redis, and a folder.
+
+use crate::harness::{Origin, Receiver, RedisServer, TestService, disc, eventually};
+use crate::upload::upload_to;
+use axum::response::Response;
+use serde_json::json;
+use spinelift_mesh_service::Settings;
+use spinelift_mesh_service::engine::redis::RedisUrl;
+use spinelift_mesh_service::settings::{JobBackend, Role};
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// What the services of a test share.
+struct Cluster {
+    server: RedisServer,
+    directory: Arc<TempDir>,
+    namespace: String,
+}
+
+impl Cluster {
+    async fn of(server: RedisServer) -> Self {
+        Self {
+            server,
+            directory: Arc::new(TempDir::new().unwrap()),
+            namespace: format!("test-{:016x}", fastrand::u64(..)),
+        }
+    }
+
+    async fn new() -> Self {
+        Self::of(RedisServer::shared().await).await
+    }
+
+    async fn node(&self, role: Role) -> TestService {
+        self.node_with(role, |_| {}).await
+    }
+
+    async fn node_with(&self, role: Role, change: impl FnOnce(&mut Settings)) -> TestService {
+        TestService::start_in(Arc::clone(&self.directory), |settings| {
+            settings.job_backend = JobBackend::Redis;
+            settings.redis_url = RedisUrl::parse(&self.server.url()).unwrap();
+            settings.redis_namespace.clone_from(&self.namespace);
+            settings.job_lease = Duration::from_secs(3);
+            settings.role = role;
+            change(settings);
+        })
+        .await
+    }
+}
+
+#[tokio::test]
+async fn one_accepts_another_works_and_all_answer() {
+    let (cluster, origin) = (Cluster::new().await, Origin::start().await);
+    let receiver = Receiver::start(async |_| Response::default()).await;
+    let api = cluster.node(Role::Api).await;
+    let waiting = api
+        .generate(
+            &json!({ "image_url": origin.url("/disc.png"), "job_id": "a",
+            "callback_url": receiver.url() }),
+        )
+        .await;
+    assert_eq!(waiting.status, 202);
+    let worker = cluster.node(Role::Worker).await;
+    let both = cluster.node(Role::All).await;
+    assert_eq!(api.ended("a").await["status"], "completed");
+    for node in [&api, &both] {
+        assert_eq!(node.result("a").await.status, 200);
+    }
+    receiver.told(1).await;
+    let refused = worker.status("a").await;
+    assert_eq!((refused.status, refused.code()), (404, "NOT_FOUND"));
+    let text = refused.body["error"]["message"].as_str().unwrap();
+    assert!(text.contains("ROLE=worker"), "{text}");
+    for path in ["/health", "/health/ready", "/health/live", "/metrics"] {
+        assert_eq!(worker.get(path).await.status, 200, "{path}");
+    }
+    let deleted = both.request("DELETE", "/api/v1/mesh/a");
+    assert_eq!(both.send(deleted).await.status, 204);
+    assert_eq!(api.status("a").await.status, 404);
+}
+
+#[tokio::test]
+async fn an_image_that_was_uploaded_to_one_is_loaded_by_another() {
+    let cluster = Cluster::new().await;
+    let api = cluster.node(Role::Api).await;
+    let _worker = cluster.node(Role::Worker).await;
+    let answer = upload_to(&api, "", &[("file", &disc(64)), ("job_id", b"u")]).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert_eq!(api.ended("u").await["status"], "completed");
+    assert_eq!(api.result("u").await.status, 200);
+}
+
+#[tokio::test]
+async fn what_two_are_asked_for_at_once_is_made_once() {
+    let (cluster, origin) = (Cluster::new().await, Origin::start().await);
+    let few = |settings: &mut Settings| {
+        // Neither can have both jobs.
+        settings.max_concurrent_downloads = 1.try_into().unwrap();
+    };
+    let nodes = [
+        cluster.node_with(Role::All, few).await,
+        cluster.node_with(Role::All, few).await,
+    ];
+    for (name, node) in ["a", "b"].into_iter().zip(&nodes) {
+        node.accept(name, &origin.url("/large.png")).await;
+    }
+    let ended = [nodes[0].ended("a").await, nodes[0].ended("b").await];
+    let cached = ended.iter().filter(|body| body["cached"] == true).count();
+    assert_eq!(cached, 1, "{ended:?}");
+}
+
+#[tokio::test]
+async fn without_its_server_a_node_says_so_and_recovers_by_itself() {
+    let durable = ["--appendonly", "yes", "--appendfsync", "always"];
+    let server = RedisServer::start(&durable).await;
+    let (cluster, origin) = (Cluster::of(server.clone()).await, Origin::start().await);
+    let node = cluster.node(Role::All).await;
+    node.accept("hangs", &origin.url("/gated.png")).await;
+    node.running("hangs").await;
+    server.kill();
+    let unready = eventually("it is not ready", || async {
+        let answer = node.get("/health/ready").await;
+        (answer.status == 503).then_some(answer)
+    })
+    .await;
+    let reason = unready.body["checks"]["jobs"]["reason"].as_str().unwrap();
+    assert!(reason.contains("REDIS_URL"), "{reason}");
+    assert_eq!(node.get("/health/live").await.status, 200);
+    assert_eq!(node.get("/metrics").await.status, 200);
+    let body = json!({ "image_url": origin.url("/disc.png"), "job_id": "b" });
+    let refused = node.generate(&body).await;
+    assert_eq!(
+        (refused.status, refused.code()),
+        (503, "STORAGE_UNAVAILABLE")
+    );
+    assert!(refused.headers.contains_key("retry-after"));
+    server.run().await;
+    eventually("it is ready", || async {
+        (node.get("/health/ready").await.status == 200).then_some(())
+    })
+    .await;
+    assert_eq!(node.generate(&body).await.status, 202);
+    origin.open_gate();
+    assert_eq!(node.ended("hangs").await["attempts"], 1);
+    assert_eq!(node.ended("b").await["status"], "completed");
+}
+
+#[tokio::test]
+async fn all_restart_one_after_the_other_and_nothing_is_lost() {
+    let (cluster, origin) = (Cluster::new().await, Origin::start().await);
+    let receiver = Receiver::start(async |_| Response::default()).await;
+    let mut nodes = vec![cluster.node(Role::All).await, cluster.node(Role::All).await];
+    for round in 0..4 {
+        for number in 0..10 {
+            let id = format!("{round}-{number}");
+            let body = json!({ "image_url": origin.url("/disc.png"), "job_id": id,
+                "callback_url": receiver.url() });
+            assert_eq!(nodes[number % 2].generate(&body).await.status, 202);
+        }
+        let next = cluster.node(Role::All).await;
+        nodes.remove(0).stop().await;
+        nodes.push(next);
+    }
+    for round in 0..4 {
+        for number in 0..10 {
+            let ended = nodes[0].ended(&format!("{round}-{number}")).await;
+            assert_eq!(ended["status"], "completed", "{ended}");
+        }
+    }
+    receiver.told(40).await;
+    let ends = receiver.received().into_iter().filter(|r| r.is_end());
+    let mut ids: Vec<_> = ends.map(|end| end.id().to_owned()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 40);
+}
