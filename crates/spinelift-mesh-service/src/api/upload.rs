@@ -6,6 +6,7 @@ use super::form::Form;
 use super::generate::{AcceptedBody, EndedBody, both};
 use super::openapi::UploadRequest;
 use super::wait::Wait;
+use crate::engine::Work;
 use crate::error::ApiError;
 use crate::fault;
 use crate::job::{JobId, JobRequest, JobState, Source};
@@ -84,7 +85,8 @@ impl Storing {
         let Source::Upload { digest } = request.source.clone() else {
             return Err(ApiError::internal());
         };
-        let turn = api.uploads.enter(&name.id).await;
+        let flight = api.uploads.enter(&name.id).await;
+        let turn = api.engine.turn(&Work::Upload(name.id.clone())).await;
         let stored = api.storage.put_upload(&name.id, &digest, image).await;
         fault::point("upload-stored").await;
         let accepted = match stored {
@@ -98,7 +100,7 @@ impl Storing {
                 ))
             }
         };
-        drop(turn);
+        drop((turn, flight));
         if !matches!(&accepted, Ok(state) if !state.is_final()) {
             api.remove_unneeded_upload(&name.id, &digest).await;
         }
@@ -110,7 +112,8 @@ impl Api {
     /// Removes an image, unless its job is yet to use it; the job's end removes it then.
     pub(super) async fn remove_unneeded_upload(&self, id: &JobId, digest: &str) {
         // Nobody stores it again in between.
-        let _turn = self.uploads.enter(id).await;
+        let _flight = self.uploads.enter(id).await;
+        let _turn = self.engine.turn(&Work::Upload(id.clone())).await;
         let needed = match self.engine.get(id).await {
             Ok(job) => {
                 job.is_some_and(|job| job.request.source.is_upload(digest) && !job.state.is_final())

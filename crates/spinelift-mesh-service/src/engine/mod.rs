@@ -127,6 +127,10 @@ pub trait JobEngine: Outbox + ResultIndex + Send + Sync + 'static {
     /// change, misses nothing.
     fn watch(&self, id: &JobId) -> Watch;
 
+    /// Waits until no other process does the same. An engine that is unavailable lets everybody
+    /// go ahead, and the turn of a process that is silent for long ends without its knowing.
+    async fn turn(&self, work: &Work) -> Turn;
+
     /// A secret of 32 random bytes, made the first time it is asked for and the same ever after.
     ///
     /// # Errors
@@ -172,6 +176,15 @@ pub struct Bounds {
 /// A [generation](Job::generation) for a job or batch that is accepted.
 fn new_generation() -> u64 {
     fastrand::u64(1..=i64::MAX.unsigned_abs())
+}
+
+/// What one process at a time should do.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Work {
+    /// Make a result: that is a matter of thrift, as what is made twice does no harm.
+    Result(ResultKey),
+    /// Store or remove the image that came along with a job.
+    Upload(JobId),
 }
 
 /// A job to be accepted.

@@ -5,7 +5,7 @@ use super::{
     Accepted, AcceptedBatch, Attempt, Backlog, Cancelled, Claim, Deleted, Delivery, DeliveryId,
     DeliveryRecord, EngineError, Expired, Fenced, Filter, JobEngine, Lane, NewBatch, NewJob, Next,
     Outbox, Outcome, Page, Replayed, ResultIndex, ResultKey, ResultObject, StoredResult, Turn,
-    Watch,
+    Watch, Work,
 };
 use crate::clock;
 use crate::job::{Batch, Job, JobId, Progress};
@@ -146,6 +146,10 @@ impl<E: JobEngine> JobEngine for Observed<E> {
         self.engine.watch(id)
     }
 
+    async fn turn(&self, work: &Work) -> Turn {
+        self.engine.turn(work).await
+    }
+
     async fn secret(&self, name: &'static str) -> Result<[u8; 32], EngineError> {
         self.engine.secret(name).await
     }
@@ -205,10 +209,6 @@ impl<E: JobEngine> Outbox for Observed<E> {
 
 #[async_trait]
 impl<E: JobEngine> ResultIndex for Observed<E> {
-    async fn turn(&self, key: &ResultKey) -> Turn {
-        self.engine.turn(key).await
-    }
-
     async fn cached(&self, key: &ResultKey) -> Result<Option<ResultObject>, EngineError> {
         self.engine.cached(key).await
     }

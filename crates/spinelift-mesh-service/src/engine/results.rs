@@ -1,6 +1,6 @@
 //! Which results are stored, and who needs them.
 
-use super::{EngineError, JobEngine, Turn};
+use super::{EngineError, JobEngine};
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use spinelift_mesh::{ALGORITHM_VERSION, MeshParameters};
@@ -10,10 +10,6 @@ use std::fmt::{self, Write};
 /// before it is recorded here, and removed only after nothing here refers to it.
 #[async_trait]
 pub trait ResultIndex {
-    /// Waits until no other process makes what follows from the same input. That is a matter of
-    /// thrift: what is made twice does no harm.
-    async fn turn(&self, key: &ResultKey) -> Turn;
-
     /// The result that was made earlier for the same input.
     ///
     /// # Errors

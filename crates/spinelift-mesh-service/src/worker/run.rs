@@ -6,7 +6,7 @@ use super::pace::Pace;
 use super::reporter::{Reporter, Watch};
 use crate::callback::{BatchLine, Callbacks};
 use crate::engine::{
-    Claim, Fenced, JobEngine, Lane, Outcome, ResultKey, ResultObject, StoredResult, Turn,
+    Claim, Fenced, JobEngine, Lane, Outcome, ResultKey, ResultObject, StoredResult, Turn, Work,
 };
 use crate::fault;
 use crate::health::Activity;
@@ -142,7 +142,7 @@ impl Runner {
         let alone = async {
             let flight = self.flights.enter(&key).await;
             // Of those in this process one alone waits for the other processes.
-            (self.engine.turn(&key).await, flight)
+            (self.engine.turn(&Work::Result(key.clone())).await, flight)
         };
         let (turn, flight) = stages.time("wait_same", alone).await;
         let cached = match reuse {
@@ -390,7 +390,8 @@ impl Runner {
             return;
         };
         // Nobody stores it again in between.
-        let _turn = self.uploads.enter(&job.id).await;
+        let _flight = self.uploads.enter(&job.id).await;
+        let _turn = self.engine.turn(&Work::Upload(job.id.clone())).await;
         let is_needed = |job: Job| !job.state.is_final() && job.request.source.is_upload(digest);
         let needed = match self.engine.get(&job.id).await {
             Ok(next) => next.is_some_and(is_needed),

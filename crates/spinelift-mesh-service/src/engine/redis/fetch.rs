@@ -70,13 +70,13 @@ impl Fetcher {
     }
 
     /// Hands something to a worker; gives it back if none waits.
-    fn hand(&self, mut handed: Handed) -> Result<(), Handed> {
+    fn hand(&self, mut handed: Handed) -> Option<Handed> {
         loop {
             let Some(sender) = self.waiting.lock().pop_front() else {
-                return Err(handed);
+                return Some(handed);
             };
             match sender.send(handed) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return None,
                 Err(back) => handed = back,
             }
         }
@@ -154,8 +154,12 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 }
             }
             Err(error) => {
-                // Each of them waits a little before it comes again.
-                while fetcher.hand(Err(error.clone())).is_ok() {}
+                // One of them says so; the others wait.
+                fetcher.hand(Err(error));
+                tokio::select! {
+                    () = tokio::time::sleep(POLL) => {}
+                    () = fetcher.closed.cancelled() => {}
+                }
             }
         }
     }
@@ -215,7 +219,7 @@ async fn begin(shared: &Arc<Shared>, fields: &records::Fields) {
         Ok(Some(job)) => {
             let lane = enter(&shared.fetcher, field("client"), field("server"));
             let claim = shared.held.begin(job, token);
-            if let Err(Ok((claim, lane))) = shared.fetcher.hand(Ok((claim, lane))) {
+            if let Some(Ok((claim, lane))) = shared.fetcher.hand(Ok((claim, lane))) {
                 drop(lane);
                 give_back(shared, &claim).await;
             }

@@ -131,7 +131,7 @@ pub(super) async fn reap(shared: Arc<Shared>) {
             continue;
         }
         number = number.wrapping_add(1);
-        if let Err(error) = look(&shared, round, number % TIDY_EVERY == 0).await {
+        if let Err(error) = look(&shared, round, number.is_multiple_of(TIDY_EVERY)).await {
             tracing::debug!(%error, "attempts that nobody goes on with were not looked for");
         }
     }

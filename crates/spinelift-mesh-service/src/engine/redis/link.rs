@@ -1,7 +1,7 @@
 //! The way to the servers: one connection, which is made anew whenever it breaks.
 
 use super::scripts::Command;
-use super::servers::{ANSWER, Connection, Servers};
+use super::servers::{ANSWER, Connection, Servers, timed_out};
 use crate::engine::EngineError;
 use crate::metrics::RedisMetrics;
 use parking_lot::Mutex;
@@ -129,7 +129,7 @@ impl Link {
             let error = match tokio::time::timeout(left.min(ANSWER), answer).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => error,
-                Err(_) => std::io::Error::from(std::io::ErrorKind::TimedOut).into(),
+                Err(_) => timed_out(),
             };
             let passes = may_pass(&error);
             if passes {
@@ -256,7 +256,7 @@ async fn connect(servers: &Servers) -> Result<Connection, RedisError> {
     };
     match tokio::time::timeout(ANSWER * 2, connecting).await {
         Ok(connected) => connected,
-        Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+        Err(_) => Err(timed_out()),
     }
 }
 

@@ -1,10 +1,11 @@
-//! Locks that expire with their node: who makes a result, and who tells the receiver of a batch.
-//! To lose one does no harm: results have names of their own, ends are fenced.
+//! Locks that expire with their node: who makes a result, stores an image that came along with a
+//! job, and tells the receiver of a batch.
+//! Almost always to lose one does no harm: results have names of their own, ends are fenced.
 
 use super::Shared;
 use super::scripts::{ENTER, LEAVE, TELL};
 use super::token;
-use crate::engine::{EngineError, ResultKey, Turn};
+use crate::engine::{EngineError, Turn, Work};
 use crate::job::JobId;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -34,16 +35,20 @@ impl Locks {
     }
 }
 
-/// Waits for the turn to make a result. Without the server everybody has it.
-pub(super) async fn turn(shared: &Arc<Shared>, key: &ResultKey) -> Turn {
-    let (name, token) = (format!("flight:{}", key.as_str()), token());
+/// Waits for the turn to do something. Without the server everybody has it.
+pub(super) async fn turn(shared: &Arc<Shared>, work: &Work) -> Turn {
+    let name = match work {
+        Work::Result(key) => format!("flight:{}", key.as_str()),
+        Work::Upload(id) => format!("upload:{id}"),
+    };
+    let token = token();
     loop {
         let left = shared.locks.left.notified();
         match enter(shared, &name, &token).await {
             Ok(true) => return hold(shared, name, token),
             Ok(false) => {}
             Err(error) => {
-                tracing::debug!(%error, "no lock; the result may be made twice");
+                tracing::debug!(%error, "no lock; others may do the same");
                 return Turn::new(|| {});
             }
         }

@@ -38,6 +38,7 @@ use super::{
     Accepted, AcceptedBatch, Attempt, Backlog, Bounds, Cancelled, Claim, Deleted, Delivery,
     DeliveryId, DeliveryRecord, EngineError, Expired, Fenced, Filter, JobEngine, Lane, NewBatch,
     NewJob, Next, Outbox, Outcome, Page, Replayed, ResultIndex, ResultKey, ResultObject, Turn,
+    Work,
 };
 use crate::job::{Batch, Job, JobId, Progress};
 use crate::metrics::RedisMetrics;
@@ -96,24 +97,24 @@ pub enum OpenError {
     /// The URL, or the certificates, cannot be used.
     #[error("{url} (REDIS_URL) cannot be used: {reason}")]
     Url {
-        /// The URL.
-        url: RedisUrl,
+        /// The URL, without its secrets.
+        url: String,
         /// What is wrong with it.
         reason: String,
     },
     /// The server cannot be reached.
     #[error("{url} (REDIS_URL) cannot be reached: {reason}")]
     Unreachable {
-        /// The URL.
-        url: RedisUrl,
+        /// The URL, without its secrets.
+        url: String,
         /// Why.
         reason: String,
     },
     /// The server is not fit to be entrusted with jobs.
     #[error("{url} (REDIS_URL): {reason}")]
     Unsuitable {
-        /// The URL.
-        url: RedisUrl,
+        /// The URL, without its secrets.
+        url: String,
         /// Why.
         reason: Unsuitable,
     },
@@ -176,20 +177,20 @@ impl RedisEngine {
         let authorities = options.authorities.as_deref().map(read).transpose()?;
         let url = &options.url;
         let servers = Servers::new(url, authorities).map_err(|error| OpenError::Url {
-            url: url.clone(),
+            url: url.to_string(),
             reason: error.to_string(),
         })?;
         let prefix = format!("{{{}}}:", options.namespace);
         let link = Link::new(servers, prefix, metrics.clone());
         let unreachable = |error: EngineError| OpenError::Unreachable {
-            url: url.clone(),
+            url: url.to_string(),
             reason: error.to_string(),
         };
         checks::inspect(&link)
             .await
             .map_err(unreachable)?
             .map_err(|reason| OpenError::Unsuitable {
-                url: url.clone(),
+                url: url.to_string(),
                 reason,
             })?;
         let node = Node::new(options.node.as_deref());
@@ -324,6 +325,10 @@ impl JobEngine for RedisEngine {
         watch
     }
 
+    async fn turn(&self, work: &Work) -> Turn {
+        locks::turn(&self.shared, work).await
+    }
+
     async fn secret(&self, name: &'static str) -> Result<[u8; 32], EngineError> {
         secrets::get(&self.shared, name).await
     }
@@ -394,10 +399,6 @@ impl Outbox for RedisEngine {
 
 #[async_trait]
 impl ResultIndex for RedisEngine {
-    async fn turn(&self, key: &ResultKey) -> Turn {
-        locks::turn(&self.shared, key).await
-    }
-
     async fn cached(&self, key: &ResultKey) -> Result<Option<ResultObject>, EngineError> {
         results::find(&self.shared, key).await
     }

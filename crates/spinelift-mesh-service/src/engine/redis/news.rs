@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::removal::Notice;
+use super::servers::timed_out;
 use crate::job::JobId;
 use futures_util::StreamExt;
 use redis::aio::{PubSub, PubSubSink};
@@ -24,7 +25,8 @@ const PING: Duration = Duration::from_secs(5);
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut pause = Duration::from_millis(50);
     loop {
-        match shared.link.servers().listen().await {
+        let listening = tokio::time::timeout(PING, shared.link.servers().listen()).await;
+        match listening.unwrap_or_else(|_| Err(timed_out())) {
             Ok(listening) => {
                 pause = Duration::from_millis(50);
                 if let Err(error) = listen(&shared, listening).await {

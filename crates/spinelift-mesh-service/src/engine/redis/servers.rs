@@ -20,9 +20,9 @@ pub(super) const ANSWER: Duration = Duration::from_secs(3);
 
 /// How the servers are reached.
 pub(super) enum Servers {
-    One(Client),
+    One(Box<Client>),
     Cluster {
-        client: ClusterClient,
+        client: Box<ClusterClient>,
         /// Those of the URL, for what the client cannot do.
         seeds: Vec<Client>,
     },
@@ -47,7 +47,7 @@ impl Servers {
         Ok(match &url.kind {
             Kind::One => {
                 let mut clients = clients(url, certificates.as_ref())?;
-                Self::One(clients.remove(0))
+                Self::One(Box::new(clients.remove(0)))
             }
             Kind::Cluster => {
                 let mut builder = ClusterClientBuilder::new(url.servers.clone())
@@ -59,7 +59,7 @@ impl Servers {
                     builder = builder.certs(certificates);
                 }
                 Self::Cluster {
-                    client: builder.build()?,
+                    client: Box::new(builder.build()?),
                     seeds: clients(url, certificates.as_ref())?,
                 }
             }
@@ -118,7 +118,7 @@ impl Servers {
     }
 }
 
-fn timed_out() -> RedisError {
+pub(super) fn timed_out() -> RedisError {
     std::io::Error::from(std::io::ErrorKind::TimedOut).into()
 }
 

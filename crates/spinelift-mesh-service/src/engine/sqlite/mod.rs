@@ -32,7 +32,7 @@ use super::live::{self, Live, Watch};
 use super::{
     Accepted, AcceptedBatch, Attempt, Backlog, Cancelled, Claim, Deleted, Delivery, DeliveryId,
     DeliveryRecord, EngineError, Expired, Fenced, Filter, JobEngine, Lane, NewBatch, NewJob, Next,
-    Outbox, Outcome, Page, Replayed, ResultIndex, ResultKey, ResultObject, Turn,
+    Outbox, Outcome, Page, Replayed, ResultIndex, ResultKey, ResultObject, Turn, Work,
 };
 use crate::job::{Batch, Job, JobId, Progress};
 use crate::private;
@@ -226,6 +226,10 @@ impl JobEngine for SqliteEngine {
         self.memory.live.watch(id)
     }
 
+    async fn turn(&self, _: &Work) -> Turn {
+        Turn::free()
+    }
+
     async fn secret(&self, name: &'static str) -> Result<[u8; 32], EngineError> {
         let fresh = schema::random().map_err(|reason| EngineError::Unavailable { reason })?;
         let write = self
@@ -325,10 +329,6 @@ impl Outbox for SqliteEngine {
 
 #[async_trait]
 impl ResultIndex for SqliteEngine {
-    async fn turn(&self, _: &ResultKey) -> Turn {
-        Turn::free()
-    }
-
     async fn cached(&self, key: &ResultKey) -> Result<Option<ResultObject>, EngineError> {
         let key = key.clone();
         let read = self

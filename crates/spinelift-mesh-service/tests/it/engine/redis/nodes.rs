@@ -1,7 +1,7 @@
 //! Several nodes: what one does, the others see, and who is silent loses what he has.
 
 use super::*;
-use spinelift_mesh_service::engine::{AcceptedBatch, Attempt, Cancelled, NewBatch, Next};
+use spinelift_mesh_service::engine::{AcceptedBatch, Attempt, Cancelled, NewBatch, Next, Work};
 
 async fn two(store: &Namespace) -> [RedisEngine; 2] {
     [store.open().await, store.open().await]
@@ -108,7 +108,7 @@ async fn a_delivery_is_made_by_another_node_when_its_own_is_silent() {
 async fn one_node_at_a_time_makes_a_result() {
     let store = Namespace::new().await;
     let [one, two] = two(&store).await;
-    let (same, other) = (key(1), key(2));
+    let [same, other] = [1, 2].map(|image| Work::Result(key(image)));
     let turn = one.turn(&same).await;
     let mut waiting = Box::pin(two.turn(&same));
     drop(two.turn(&other).await);
