@@ -38,6 +38,7 @@ mod server;
 mod service;
 pub mod settings;
 mod source;
+mod stopwatch;
 mod storage;
 mod trace;
 mod worker;
