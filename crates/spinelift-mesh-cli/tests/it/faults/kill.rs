@@ -42,13 +42,14 @@ impl Scene {
     }
 
     /// Starts a service that stops at the point.
-    pub(super) fn start_stopping(&self) -> Server {
+    pub(super) fn start_stopping(&self, settings: &[(&str, &str)]) -> Server {
         let stopped = self.stopped();
-        self.home.start(&[
+        let point = [
             ("MAX_CONCURRENT_DOWNLOADS", "1"),
             ("SPINELIFT_STOP_AT", self.point),
             ("SPINELIFT_STOPPED", stopped.to_str().unwrap()),
-        ])
+        ];
+        self.home.start(&[&point, settings].concat())
     }
 
     /// The file that says where the service has stopped; it goes on when that is removed.
@@ -68,7 +69,7 @@ impl Scene {
         &self,
         act: impl FnOnce(&Server) -> Result<Answer, ureq::Error> + Send,
     ) -> Option<Answer> {
-        let server = self.start_stopping();
+        let server = self.start_stopping(&[]);
         thread::scope(|scope| {
             let acting = scope.spawn(|| act(&server));
             self.wait_until_stopped(&server);

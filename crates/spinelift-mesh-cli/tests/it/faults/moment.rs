@@ -26,7 +26,7 @@ fn delete(server: &Server, id: &str) {
 #[test]
 fn a_job_that_is_cancelled_once_its_result_is_stored_leaves_none() {
     let scene = Scene::at("stored");
-    let server = scene.start_stopping();
+    let server = scene.start_stopping(&[]);
     scene.post(&server, "one").unwrap();
     scene.wait_until_stopped(&server);
     assert_eq!(scene.home.results().len(), 1);
@@ -36,9 +36,21 @@ fn a_job_that_is_cancelled_once_its_result_is_stored_leaves_none() {
 }
 
 #[test]
+fn a_job_that_is_given_back_once_its_result_is_stored_leaves_none() {
+    let scene = Scene::at("stored");
+    let mut server = scene.start_stopping(&[("DRAIN_TIMEOUT", "0.1")]);
+    scene.post(&server, "one").unwrap();
+    scene.wait_until_stopped(&server);
+    assert_eq!(scene.home.results().len(), 1);
+    crate::interrupt::send("-TERM", &server.child);
+    assert!(server.child.wait().unwrap().success());
+    assert!(scene.home.results().is_empty());
+}
+
+#[test]
 fn a_job_is_deleted_with_its_result_though_its_client_is_gone() {
     let scene = Scene::at("deleted");
-    let server = scene.start_stopping();
+    let server = scene.start_stopping(&[]);
     scene.post(&server, "one").unwrap();
     server.completed("one");
     server.delivery("one");
@@ -61,7 +73,7 @@ fn a_job_is_deleted_with_its_result_though_its_client_is_gone() {
 #[test]
 fn an_image_that_comes_again_is_not_taken_for_the_old_one() {
     let scene = Scene::at("ended");
-    let server = scene.start_stopping();
+    let server = scene.start_stopping(&[]);
     scene.upload(&server, "one").unwrap();
     scene.wait_until_stopped(&server);
     server.completed("one");
