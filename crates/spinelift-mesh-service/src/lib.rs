@@ -39,6 +39,7 @@ mod server;
 mod service;
 pub mod settings;
 mod source;
+mod stopwatch;
 mod storage;
 mod trace;
 mod worker;

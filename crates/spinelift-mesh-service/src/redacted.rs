@@ -22,6 +22,15 @@ impl RedactedUrl {
         host.strip_suffix('.').unwrap_or(host).to_owned()
     }
 
+    /// The program behind it, by host and port: two on one machine may be two applications.
+    #[must_use]
+    pub fn receiver(&self) -> String {
+        match self.0.port_or_known_default() {
+            Some(port) => format!("{}:{port}", self.server()),
+            None => self.server(),
+        }
+    }
+
     /// The whole URL, secrets included: to connect with or to store, never to print.
     #[must_use]
     pub fn reveal(&self) -> &Url {

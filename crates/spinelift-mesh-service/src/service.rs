@@ -16,7 +16,7 @@ use crate::settings::{JobBackend, Settings, StorageBackend};
 use crate::source::{SourceLimits, Sources};
 use crate::storage::{OpenStorageError, Storage, remove_leftovers};
 use crate::trace::Traces;
-use crate::worker::{CpuSlots, Flights, Pace, Runner, Sweeper, Workers};
+use crate::worker::{CpuSlots, Flights, Pace, Runner, Sweeper, Uploads, Workers};
 use sha2::{Digest, Sha256};
 use spinelift_mesh::Limits;
 use std::future::Future;
@@ -117,7 +117,8 @@ impl Service {
             Arc::clone(&traces),
         ));
         let owner = Owner::of(engine.as_ref()).await?;
-        let storage = Storage::local(&settings.storage_path, owner)?;
+        let storage = Storage::local(&settings.storage_path, owner.clone())?;
+        let uploads = Arc::new(Uploads::new(Arc::clone(&engine), storage.clone()));
 
         let callbacks = Callbacks::new(
             outbound.clone(),
@@ -134,17 +135,16 @@ impl Service {
         );
         let pace = Arc::new(Pace::new(&settings));
         let activity = Arc::new(Activity::default());
-        let uploads = Arc::<Flights<_>>::default();
         let runner = Arc::new(Runner {
             engine: Arc::clone(&engine),
             sources: Sources::new(outbound.clone(), source_limits(&settings), memory.clone()),
             memory: memory.clone(),
             storage: storage.clone(),
+            uploads: Arc::clone(&uploads),
             callbacks: callbacks.clone(),
             cpu: CpuSlots::per_core(),
             slots: Semaphore::new(settings.max_concurrent_jobs.get()),
             flights: Flights::default(),
-            uploads: Arc::clone(&uploads),
             caches: settings.result_cache_size > 0,
             limits: Limits {
                 max_image_dimension: settings.max_image_dimension,
@@ -171,7 +171,7 @@ impl Service {
             outbound,
             result_urls: result_urls.clone(),
             pace,
-            uploads,
+            uploads: Arc::clone(&uploads),
             draining: draining.clone(),
             max_request_size: settings.max_request_size.get(),
             memory,
@@ -195,11 +195,12 @@ impl Service {
         let sweeper = Sweeper {
             engine: Arc::clone(&engine),
             storage,
+            uploads,
             keep: settings.job_ttl,
             cache: settings.result_cache_size,
         };
         let storage_path = settings.storage_path.clone();
-        tokio::task::spawn_blocking(move || remove_leftovers(&storage_path, start));
+        tokio::task::spawn_blocking(move || remove_leftovers(&storage_path, &owner, start));
         tracing::info!(
             service = settings.service_name,
             version = env!("CARGO_PKG_VERSION"),

@@ -35,12 +35,13 @@ use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
 use crate::result_url::ResultUrls;
 use crate::storage::Storage;
-use crate::worker::{Flights, Pace};
+use crate::worker::{Pace, Uploads};
 use axum::http::StatusCode;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 /// What the endpoints work with.
 #[derive(Clone)]
@@ -50,8 +51,7 @@ pub(crate) struct Api {
     pub(crate) outbound: Outbound,
     pub(crate) result_urls: ResultUrls,
     pub(crate) pace: Arc<Pace>,
-    /// Jobs whose images are being stored or removed.
-    pub(crate) uploads: Arc<Flights<JobId>>,
+    pub(crate) uploads: Arc<Uploads>,
     /// Ends what clients wait for, once the service shuts down.
     pub(crate) draining: CancellationToken,
     pub(crate) max_request_size: usize,
@@ -95,6 +95,14 @@ impl Api {
         let batch = self.engine.batch(id).await?;
         Ok(batch.map(|batch| Named::Batch(batch.into())))
     }
+}
+
+/// Does something to its end, though the client may go away: half of it must not be left undone.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+) -> Result<T, ApiError> {
+    let done = tokio::spawn(work.in_current_span()).await;
+    done.map_err(|_| ApiError::internal())?
 }
 
 fn not_found(id: &str) -> ApiError {

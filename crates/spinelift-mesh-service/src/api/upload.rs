@@ -84,7 +84,7 @@ impl Storing {
         let Source::Upload { digest } = request.source.clone() else {
             return Err(ApiError::internal());
         };
-        let turn = api.uploads.enter(&name.id).await;
+        let turn = api.uploads.enter(&name.id, &digest).await;
         let stored = api.storage.put_upload(&name.id, &digest, image).await;
         fault::point("upload-stored").await;
         let accepted = match stored {
@@ -100,27 +100,9 @@ impl Storing {
         };
         drop(turn);
         if !matches!(&accepted, Ok(state) if !state.is_final()) {
-            api.remove_unneeded_upload(&name.id, &digest).await;
+            api.uploads.remove_unneeded(&name.id, &digest).await;
         }
         Ok((caller, name.id, accepted?))
-    }
-}
-
-impl Api {
-    /// Removes an image, unless its job is yet to use it; the job's end removes it then.
-    pub(super) async fn remove_unneeded_upload(&self, id: &JobId, digest: &str) {
-        // Nobody stores it again in between.
-        let _turn = self.uploads.enter(id).await;
-        let needed = match self.engine.get(id).await {
-            Ok(job) => {
-                job.is_some_and(|job| job.request.source.is_upload(digest) && !job.state.is_final())
-            }
-            // It may be; what is left over is removed after a start.
-            Err(_) => true,
-        };
-        if !needed {
-            self.storage.remove_upload(id, digest).await;
-        }
     }
 }
 

@@ -57,10 +57,10 @@ struct StoredRequest {
 }
 
 impl JobRequest {
-    /// The server that its end is to be told to, by its host.
+    /// The program that its end is to be told to, by its host and port.
     #[must_use]
     pub fn receiver(&self) -> Option<String> {
-        self.callback_url.as_ref().map(RedactedUrl::server)
+        self.callback_url.as_ref().map(RedactedUrl::receiver)
     }
 
     /// The form in which an engine keeps it. It holds the URLs' secrets.

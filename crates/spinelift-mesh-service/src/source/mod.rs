@@ -12,6 +12,7 @@ pub(crate) use error::SourceError;
 use crate::address::Outbound;
 use crate::memory::{MemoryBudget, Reservation};
 use crate::redacted::RedactedUrl;
+use crate::stopwatch::Stopwatch;
 use body::Received;
 use bytes::Bytes;
 use cache::SourceCache;
@@ -82,15 +83,20 @@ impl Sources {
         }
     }
 
-    /// The image. Faults that may pass are tried again, all others fail at once.
-    pub(crate) async fn load(&self, url: &RedactedUrl) -> Result<Image, SourceError> {
+    /// The image. Faults that may pass are tried again, all others fail at once. The stopwatch
+    /// stands still while this waits for memory.
+    pub(crate) async fn load(
+        &self,
+        url: &RedactedUrl,
+        stopwatch: &Stopwatch,
+    ) -> Result<Image, SourceError> {
         let fetch = Fetch {
             outbound: &self.outbound,
             cache: &self.cache,
             memory: &self.memory,
             limit: self.limits.bytes,
         };
-        let mut deadlines = Deadlines::new(&self.limits);
+        let mut deadlines = Deadlines::new(&self.limits, stopwatch);
         let mut tried = 1;
         loop {
             let error = match fetch.run(url, &mut deadlines).await {
