@@ -37,7 +37,7 @@ use reader::Reader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use writer::Writer;
+use writer::{Room, Writer};
 
 /// The bounds of an engine.
 #[derive(Debug, Clone, Copy)]
@@ -241,6 +241,10 @@ impl JobEngine for SqliteEngine {
 
     async fn backlog(&self) -> Result<Backlog, EngineError> {
         Ok(self.memory.queue.backlog())
+    }
+
+    async fn check_room(&self, client: &str) -> Result<(), EngineError> {
+        Room::new(&self.memory).check(client, 1)
     }
 
     fn stop_claiming(&self) {
