@@ -53,11 +53,11 @@ impl ApiError {
         message: impl Into<String>,
         details: Value,
     ) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message, details).to_come_back()
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message, details).come_back_later()
     }
 
     /// The same, with the time after which another try may succeed.
-    pub(crate) fn to_come_back(self) -> Self {
+    pub(crate) fn come_back_later(self) -> Self {
         Self {
             retry_after: Some(Duration::from_secs(RETRY_AFTER_SECONDS)),
             ..self
@@ -108,7 +108,7 @@ impl From<EngineError> for ApiError {
                 format!("{error} (MAX_JOBS_PER_CLIENT); wait for some to end, or cancel them"),
                 json!({ "unfinished": unfinished, "max_jobs_per_client": limit }),
             )
-            .to_come_back(),
+            .come_back_later(),
             EngineError::Unavailable { .. } => {
                 tracing::error!(%error, "the job store is unavailable");
                 // The reason names files and stays in the log.

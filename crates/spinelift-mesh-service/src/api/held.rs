@@ -100,7 +100,7 @@ impl From<NoPlace> for ApiError {
                 ),
                 json!({ "max_streams_of_client": most }),
             )
-            .to_come_back(),
+            .come_back_later(),
         }
     }
 }
