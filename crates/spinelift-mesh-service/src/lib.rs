@@ -28,6 +28,8 @@ pub mod job;
 mod json;
 mod memory;
 pub mod metrics;
+mod overflow;
+mod pages;
 mod private;
 mod redacted;
 mod request;

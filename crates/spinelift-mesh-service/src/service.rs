@@ -1,7 +1,7 @@
 //! The running service: its parts put together, and taken down in order.
 
 use crate::address::{AddressPolicy, Outbound, OutboundError, OutboundLimits};
-use crate::api::Api;
+use crate::api::{Api, HeldAnswers, UploadSpace};
 use crate::auth::UrlSigner;
 use crate::callback::{Callbacks, Dispatcher, Retries};
 use crate::engine::sqlite::{Bounds, OpenError, Opened, SqliteEngine};
@@ -173,7 +173,10 @@ impl Service {
             pace,
             uploads: Arc::clone(&uploads),
             draining: draining.clone(),
+            upload_space: Arc::new(UploadSpace::new(settings.max_upload_storage)),
+            held: Arc::new(HeldAnswers::new(settings.max_connections.get())),
             max_request_size: settings.max_request_size.get(),
+            max_json_size: settings.max_json_size.get(),
             memory,
             max_image_bytes: settings.max_image_bytes.get(),
             max_batch_size: settings.max_batch_size.get(),

@@ -153,6 +153,22 @@ impl Storage {
         found.map(|found| found.size).map_err(StorageError)
     }
 
+    /// The size of all own images that came with jobs.
+    pub(crate) async fn uploads_size(&self) -> Result<u64, StorageError> {
+        let own = Key::from(format!("{UPLOADS}/{}", self.owner));
+        let mut all = self.store.list(Some(&own));
+        let mut size = 0;
+        while let Some(found) = all.next().await {
+            match found {
+                Ok(found) => size += found.size,
+                // Removed since the folder was read.
+                Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(StorageError(error)),
+            }
+        }
+        Ok(size)
+    }
+
     /// Removes the image that came with a job.
     pub(crate) async fn remove_upload(&self, id: &JobId, digest: &str) {
         self.remove(&self.upload_key(id, digest)).await;
@@ -428,6 +444,7 @@ mod tests {
         let id = JobId::parse("a").expect("valid");
         let stored = storage.put_upload(&id, "d1", Bytes::from_static(b"x"));
         stored.await.expect("stored");
+        assert_eq!(storage.uploads_size().await.expect("known"), 1);
         let minute = Duration::from_secs(60);
         let (earlier, later) = (Utc::now() - minute, Utc::now() + minute);
         let found: Vec<_> = storage.uploads_before(earlier).collect().await;

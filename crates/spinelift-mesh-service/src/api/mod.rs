@@ -6,25 +6,31 @@ mod cancel;
 mod delete;
 mod deliveries;
 mod docs;
+mod document;
 mod events;
 mod form;
 pub(crate) mod generate;
 pub(crate) mod health;
+mod held;
 mod list;
 pub(crate) mod metrics;
 mod openapi;
+mod parts;
 mod presets;
 mod result;
 mod routes;
 mod status;
 mod upload;
+mod upload_space;
 mod validate;
 mod wait;
 
 pub(crate) use caller::IDEMPOTENCY_KEY;
 pub(crate) use events::LAST_EVENT_ID;
+pub(crate) use held::HeldAnswers;
 pub use openapi::document as openapi_document;
 pub(crate) use routes::{described, routes};
+pub(crate) use upload_space::UploadSpace;
 
 use crate::address::Outbound;
 use crate::engine::JobEngine;
@@ -54,7 +60,11 @@ pub(crate) struct Api {
     pub(crate) uploads: Arc<Uploads>,
     /// Ends what clients wait for, once the service shuts down.
     pub(crate) draining: CancellationToken,
+    /// Bounds what they take on disk.
+    pub(crate) upload_space: Arc<UploadSpace>,
+    pub(crate) held: Arc<HeldAnswers>,
     pub(crate) max_request_size: usize,
+    pub(crate) max_json_size: usize,
     pub(crate) memory: MemoryBudget,
     pub(crate) max_image_bytes: usize,
     pub(crate) max_batch_size: usize,

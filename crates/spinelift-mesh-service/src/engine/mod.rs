@@ -142,6 +142,16 @@ pub trait JobEngine: Outbox + ResultIndex + Send + Sync + 'static {
     /// [`EngineError::Unavailable`].
     async fn backlog(&self) -> Result<Backlog, EngineError>;
 
+    /// Whether there is room for one more job of a client at the moment, for those who want to know
+    /// before they go to expense for it; [`accept`](Self::accept) decides. An engine that cannot
+    /// tell says yes.
+    ///
+    /// # Errors
+    /// What `accept` would fail with.
+    async fn check_room(&self, _client: &str) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Hands out no more jobs; accepting goes on.
     fn stop_claiming(&self);
 
@@ -317,7 +327,7 @@ pub struct Page {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
     /// Too many jobs wait.
-    #[error("the queue is full: {limit} jobs are waiting")]
+    #[error("the queue is full: MAX_QUEUE_LENGTH lets {limit} wait")]
     QueueFull {
         /// The bound.
         limit: usize,

@@ -85,7 +85,7 @@ settings! {
     "PORT" port: u16 = PORT("8000"),
         "Port to listen on; 0 picks a free one.";
     "MAX_CONNECTIONS" max_connections: NonZeroUsize = COUNT("800"),
-        "Connections that are served at a time; others wait. Past half of it, connections are closed after one answer. Stay below the limit on open files (ulimit -n).";
+        "Connections that are served at a time; others wait, and are answered with 503 if none of these ends, but for health checks. Past half of it, connections are closed after one answer. Half of it, of each client a quarter, may be held by event streams and answers that wait. Stay below the limit on open files (ulimit -n).";
     "IDLE_TIMEOUT" idle_timeout: Duration = SECONDS("15"),
         "Seconds that a connection may stay open while the next request has not been received as far as its body; 2 at the most while fewer than half of MAX_CONNECTIONS are free.";
     "BODY_TIMEOUT" body_timeout: Duration = SECONDS("15"),
@@ -97,9 +97,9 @@ settings! {
     "TRUSTED_PROXIES" trusted_proxies: Vec<IpNet> = NETWORKS(""),
         "Proxies before the service, whose X-Forwarded-For says who the client is.";
     "CORS_ORIGINS" cors_origins: CorsOrigins = ORIGINS(""),
-        "Origins of web pages that may use the API from a browser, for example `https://editor.example`.";
+        "Origins of web pages that may use the API from a browser, for example `https://editor.example`. Without API_KEYS pages of other origins are refused.";
     "PUBLIC_URL" public_url: Option<String> = OPTIONAL_URL(""),
-        "URL under which clients reach the service, for result_url; unset, it is taken from each request's Host header.";
+        "URL under which clients reach the service, for result_url; unset, it is taken from each request's Host header. With HOST on this machine, and neither API_KEYS nor TRUSTED_PROXIES, its host and localhost are the only ones that are answered to.";
     "RESULT_URL_TTL" result_url_ttl: Duration = LIFETIME("604800"),
         "Seconds that a result_url can be fetched without a key, with API_KEYS.";
     "URL_SIGNING_KEY" url_signing_key: Option<Secret> = SIGNING_SECRET(""),
@@ -108,6 +108,10 @@ settings! {
         "Path before /mesh/… in all URLs but /health.";
     "MAX_REQUEST_SIZE" max_request_size: NonZeroUsize = SIZE("104857600"),
         "Most bytes of a request body.";
+    "MAX_JSON_SIZE" max_json_size: NonZeroUsize = SIZE("4194304"),
+        "Most bytes of a JSON document in a request body. The default has room for a batch of 500 images whose URLs are as long as may be; raise it with MAX_BATCH_SIZE.";
+    "MAX_UPLOAD_STORAGE" max_upload_storage: u64 = BYTES("10737418240"),
+        "Most bytes of disk that uploaded images take until their jobs have ended. Beyond it uploads are answered with 503.";
     "REQUEST_TIMEOUT" request_timeout: Duration = SECONDS("300"),
         "Seconds that answering a request may take.";
     "MAX_IMAGE_DIMENSION" max_image_dimension: u32 = DIMENSION("4096"),

@@ -6,6 +6,7 @@ use crate::address::{Outbound, Refused, ResolveError, Unreachable};
 use crate::job::JobError;
 use crate::memory::TooLarge;
 use crate::redacted::RedactedUrl;
+use crate::request::MAX_URL;
 use serde_json::{Value, json};
 use spinelift_mesh::MeshError;
 use spinelift_mesh::error::ImageLoadError;
@@ -45,6 +46,7 @@ pub(super) enum Fault {
     TooLarge(usize),
     TooManyRedirects(usize),
     BadRedirect(String),
+    LongRedirect,
     Refused(Refused),
     Memory(TooLarge),
 }
@@ -99,6 +101,7 @@ impl Fault {
             | Fault::TooLarge(_)
             | Fault::TooManyRedirects(_)
             | Fault::BadRedirect(_)
+            | Fault::LongRedirect
             | Fault::Refused(_)
             | Fault::Memory(_) => false,
         }
@@ -144,6 +147,7 @@ impl Fault {
                 json!({ "reason": "too_many_redirects", "max_redirects": limit })
             }
             Fault::BadRedirect(_) => json!({ "reason": "redirect_scheme" }),
+            Fault::LongRedirect => json!({ "reason": "redirect_too_long", "max_bytes": MAX_URL }),
             Fault::Refused(_) => json!({ "reason": "address_not_allowed" }),
             Fault::Memory(error) => json!({
                 "reason": "memory_budget",
@@ -255,6 +259,9 @@ impl fmt::Display for SourceError {
                     f,
                     "redirects to a {scheme}: URL; only http and https are followed"
                 )
+            }
+            Fault::LongRedirect => {
+                write!(f, "redirects to a URL of more than {MAX_URL} bytes")
             }
             Fault::Refused(refused) => write!(f, "was refused: {refused}"),
             Fault::Memory(error) => write!(f, "does not fit: {error}"),

@@ -43,7 +43,7 @@ use reader::Reader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use writer::Writer;
+use writer::{Room, Writer};
 
 /// The bounds of an engine.
 #[derive(Debug, Clone, Copy)]
@@ -258,6 +258,10 @@ impl JobEngine for SqliteEngine {
 
     async fn backlog(&self) -> Result<Backlog, EngineError> {
         Ok(self.memory.queue.backlog())
+    }
+
+    async fn check_room(&self, client: &str) -> Result<(), EngineError> {
+        Room::new(&self.memory).check(client, 1)
     }
 
     fn stop_claiming(&self) {
