@@ -29,10 +29,9 @@ pub(crate) fn run(args: &HealthArgs) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| failed(format!("cannot start: {error}")))?;
-    let answer = runtime.block_on(tokio::time::timeout(
-        args.timeout,
-        client::ask(&url, MAX_ANSWER),
-    ));
+    let answer = runtime.block_on(async {
+        tokio::time::timeout(args.timeout, client::ask(&url, MAX_ANSWER)).await
+    });
     // Looking a name up cannot be interrupted.
     runtime.shutdown_background();
     let answer = answer
