@@ -168,7 +168,7 @@ mod tests {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
         });
-        base_of_this_machine(&settings.unwrap())
+        base_of_this_machine(&settings.expect("valid settings"))
     }
 
     #[test]
@@ -182,15 +182,18 @@ mod tests {
             (vec![("HOST", "::")], "http://[::1]:8000"),
             (vec![("HOST", "10.1.2.3")], "http://10.1.2.3:8000"),
         ] {
-            assert_eq!(base(&variables).unwrap(), expected);
+            assert_eq!(base(&variables).expect("a port"), expected);
         }
         assert!(matches!(base(&[("PORT", "0")]), Err(Failure::Usage(_))));
     }
 
     #[test]
     fn only_a_place_is_taken_for_a_url() {
-        assert_eq!(checked("http://mesh:8000").unwrap(), "http://mesh:8000");
-        assert_eq!(checked("http://[::1]/").unwrap(), "http://[::1]");
+        assert_eq!(
+            checked("http://mesh:8000").expect("a place"),
+            "http://mesh:8000"
+        );
+        assert_eq!(checked("http://[::1]/").expect("a place"), "http://[::1]");
         for url in [
             "https://mesh",
             "mesh:8000",
@@ -215,7 +218,7 @@ mod tests {
             (StatusCode::OK, r#"{"status":"alive"}"#),
             (StatusCode::NOT_FOUND, r#"{"status":"ready"}"#),
         ] {
-            let message = judged(status, body).unwrap_err();
+            let message = judged(status, body).expect_err("not the service");
             assert!(message.contains(status.as_str()), "{message}");
         }
         let not_ready = r#"{"status":"not_ready","checks":{
