@@ -12,7 +12,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --release --locked -p spinelift-mesh-cli --bin spinelift-mesh \
     && install -D -m 0755 target/release/spinelift-mesh /image/spinelift-mesh \
-    && install -d -m 0750 /image/data
+    && install -d /image/data
 
 # libc, libgcc, certificates and time zones: no shell and no package manager.
 FROM gcr.io/distroless/cc-debian13:nonroot
