@@ -7,10 +7,12 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY assets assets
 COPY crates crates
-# The caches stay with the builder: after a change only what depends on it is compiled again.
+# The caches stay with the builder, so dependencies are compiled once. Cargo goes by the times of files,
+# and ours may be older than what the cache has of another checkout: so they are made new.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked -p spinelift-mesh-cli --bin spinelift-mesh \
+    find assets crates -type f -exec touch {} + \
+    && cargo build --release --locked -p spinelift-mesh-cli --bin spinelift-mesh \
     && install -D -m 0755 target/release/spinelift-mesh /image/spinelift-mesh \
     && install -d /image/data
 
