@@ -15,9 +15,12 @@ impl RedactedUrl {
         Self(url)
     }
 
-    /// The server, as `host:port`.
+    /// The server, as `host:port`; of an object in S3 its bucket, as `s3://bucket`.
     #[must_use]
     pub fn server(&self) -> String {
+        if self.0.scheme() == "s3" {
+            return format!("s3://{}", self.0.host_str().unwrap_or_default());
+        }
         let port = self.0.port_or_known_default().unwrap_or_default();
         format!("{}:{port}", self.0.host_str().unwrap_or_default())
     }

@@ -2,23 +2,34 @@
 
 use crate::auth::{SignatureError, UrlSigner, is_signed};
 use crate::clock;
+use crate::engine::ResultObject;
 use crate::job::{Batch, Job, JobId};
+use crate::storage::Storage;
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Longest host name there is, in bytes.
 const MAX_HOST: usize = 253;
 
+/// How long clients may keep a result: it never changes, but it may be removed, and then should not
+/// be found for days.
+pub(crate) const CACHE_CONTROL: &str = "private, max-age=3600";
+
+/// Longest time that S3 lets a presigned URL be valid.
+pub(crate) const LONGEST_PRESIGNED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// Makes the URLs of results.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct ResultUrls {
     public: Option<Arc<str>>,
     prefix: Arc<str>,
     fallback: Arc<str>,
     signer: Option<UrlSigner>,
+    presigned: Option<(Storage, Duration)>,
 }
 
 impl ResultUrls {
@@ -35,6 +46,15 @@ impl ResultUrls {
             prefix: prefix.into(),
             fallback: format!("http://{local}").into(),
             signer,
+            presigned: None,
+        }
+    }
+
+    /// The same, with URLs that lead to the objects themselves for a time.
+    pub(crate) fn presigned(self, storage: Storage, valid: Duration) -> Self {
+        Self {
+            presigned: Some((storage, valid)),
+            ..self
         }
     }
 
@@ -55,9 +75,28 @@ impl ResultUrls {
     }
 
     /// The URL of a job's result, as its receiver can use it.
-    pub(crate) fn of(&self, job: &Job) -> String {
+    pub(crate) async fn of(&self, job: &Job) -> String {
         let base = self.public.as_deref().unwrap_or(&job.base_url);
-        self.under(base, &job.id)
+        self.of_job(base, job).await
+    }
+
+    /// The URL of a job's result, for a client that reaches us below a base.
+    pub(crate) async fn of_job(&self, base: &str, job: &Job) -> String {
+        let presigned = match &job.result {
+            Some(object) => self.presign(object).await,
+            None => None,
+        };
+        presigned.unwrap_or_else(|| self.under(base, &job.id))
+    }
+
+    /// Without credentials, at the moment, the service is still there to be asked.
+    async fn presign(&self, object: &ResultObject) -> Option<String> {
+        let (storage, valid) = self.presigned.as_ref()?;
+        storage
+            .presigned(object, *valid)
+            .await?
+            .inspect_err(|error| tracing::warn!(%error, "a result URL could not be presigned"))
+            .ok()
     }
 
     /// The URL of a batch's results, as its receiver can use it.

@@ -9,11 +9,12 @@ use crate::engine::{EngineError, JobEngine, Observed, Owner};
 use crate::health::{Activity, Readiness};
 use crate::memory::{BudgetTooSmall, MemoryBudget};
 use crate::metrics::Metrics;
-use crate::result_url::ResultUrls;
+use crate::result_url::{LONGEST_PRESIGNED, ResultUrls};
 use crate::router::router;
+use crate::s3::{S3, S3Error};
 use crate::server::Server;
-use crate::settings::{JobBackend, Settings, StorageBackend};
-use crate::source::{SourceLimits, Sources};
+use crate::settings::{JobBackend, ResultUrlKind, Settings, StorageBackend};
+use crate::source::{Buckets, SourceLimits, Sources};
 use crate::storage::{OpenStorageError, Storage, remove_leftovers};
 use crate::trace::Traces;
 use crate::worker::{CpuSlots, Flights, Pace, Runner, Sweeper, Workers};
@@ -43,6 +44,12 @@ pub enum StartError {
         /// A value that works.
         instead: &'static str,
     },
+    /// Settings do not fit together.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// Images cannot be loaded from S3.
+    #[error(transparent)]
+    S3(#[from] S3Error),
     /// The job database cannot be opened.
     #[error(transparent)]
     Jobs(#[from] OpenError),
@@ -101,6 +108,7 @@ impl Service {
         let traces = Arc::new(Traces::default());
         let outbound = Outbound::new(
             AddressPolicy::new(settings.allowed_private_hosts.clone())
+                .with_buckets(settings.allowed_s3_buckets.clone())
                 .counting(metrics.sources.blocked.clone()),
             &outbound_limits(&settings),
         )?;
@@ -117,7 +125,7 @@ impl Service {
             Arc::clone(&traces),
         ));
         let owner = Owner::of(engine.as_ref()).await?;
-        let storage = Storage::local(&settings.storage_path, owner)?;
+        let storage = open_storage(&settings, &outbound, owner).await?;
 
         let callbacks = Callbacks::new(
             outbound.clone(),
@@ -132,11 +140,22 @@ impl Service {
             address,
             url_signer(&settings, engine.as_ref()).await?,
         );
+        let result_urls = match settings.result_urls {
+            ResultUrlKind::Service => result_urls,
+            ResultUrlKind::Presigned => {
+                result_urls.presigned(storage.clone(), settings.result_url_ttl)
+            }
+        };
         let pace = Arc::new(Pace::new(&settings));
         let activity = Arc::new(Activity::default());
         let runner = Arc::new(Runner {
             engine: Arc::clone(&engine),
-            sources: Sources::new(outbound.clone(), source_limits(&settings), memory.clone()),
+            sources: Sources::new(
+                outbound.clone(),
+                open_buckets(&settings, &outbound)?,
+                source_limits(&settings),
+                memory.clone(),
+            ),
             memory: memory.clone(),
             storage: storage.clone(),
             callbacks: callbacks.clone(),
@@ -196,8 +215,10 @@ impl Service {
             keep: settings.job_ttl,
             cache: settings.result_cache_size,
         };
-        let storage_path = settings.storage_path.clone();
-        tokio::task::spawn_blocking(move || remove_leftovers(&storage_path, start));
+        if settings.storage_backend == StorageBackend::Local {
+            let storage_path = settings.storage_path.clone();
+            tokio::task::spawn_blocking(move || remove_leftovers(&storage_path, start));
+        }
         tracing::info!(
             service = settings.service_name,
             version = env!("CARGO_PKG_VERSION"),
@@ -294,12 +315,18 @@ impl Service {
 }
 
 fn check_available(settings: &Settings) -> Result<(), StartError> {
-    if settings.storage_backend == StorageBackend::S3 {
-        return Err(StartError::NotAvailable {
-            name: "STORAGE_BACKEND",
-            value: "s3",
-            instead: "local",
-        });
+    if settings.result_urls == ResultUrlKind::Presigned {
+        if settings.storage_backend != StorageBackend::S3 {
+            return Err(StartError::Conflict(
+                "RESULT_URLS=presigned needs STORAGE_BACKEND=s3: there is nobody else to sign for",
+            ));
+        }
+        if settings.result_url_ttl > LONGEST_PRESIGNED {
+            return Err(StartError::Conflict(
+                "RESULT_URLS=presigned needs a RESULT_URL_TTL of 604800 or less: S3 signs for \
+                 seven days at the most",
+            ));
+        }
     }
     if settings.job_backend == JobBackend::Redis {
         return Err(StartError::NotAvailable {
@@ -363,6 +390,29 @@ async fn open_engine(settings: &Settings) -> Result<Opened, StartError> {
         }
         .into()),
     }
+}
+
+async fn open_storage(
+    settings: &Settings,
+    outbound: &Outbound,
+    owner: Owner,
+) -> Result<Storage, StartError> {
+    if settings.storage_backend == StorageBackend::Local {
+        return Ok(Storage::local(&settings.storage_path, owner)?);
+    }
+    let bucket = settings.s3_bucket.as_deref();
+    let bucket = bucket.ok_or(OpenStorageError::NoBucket)?;
+    let s3 = S3::new(settings, outbound)?;
+    Ok(Storage::s3(&s3, bucket, &settings.s3_prefix, owner).await?)
+}
+
+fn open_buckets(settings: &Settings, outbound: &Outbound) -> Result<Buckets, StartError> {
+    let allowed = &settings.allowed_s3_buckets;
+    if allowed.is_empty() {
+        return Ok(Buckets::default());
+    }
+    let s3 = S3::new(settings, outbound)?;
+    Ok(Buckets::open(&s3, allowed)?)
 }
 
 async fn listen(settings: &Settings) -> Result<(TcpListener, SocketAddr), StartError> {

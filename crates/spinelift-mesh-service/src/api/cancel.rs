@@ -51,6 +51,6 @@ pub(super) async fn cancel(
         tracing::info!(job_id = %id, "cancelled");
     }
     let base = api.result_urls.base(&headers);
-    let status = api.status_body(&named, &base);
+    let status = api.status_body(&named, &base).await;
     Ok(Json(CancelBody { status, cancelled }))
 }

@@ -6,6 +6,7 @@ use super::{Api, Named};
 use crate::engine::Filter;
 use crate::error::ApiError;
 use crate::job::{Job, JobError, JobId, JobState};
+use crate::result_url::CACHE_CONTROL as CACHING;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -17,9 +18,6 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use utoipa::ToSchema;
-
-/// A result never changes, but it may be removed, and then should not be found for days.
-const CACHE: &str = "private, max-age=3600";
 
 /// Most jobs that are looked up together.
 const AT_ONCE: usize = 500;
@@ -150,15 +148,14 @@ async fn batch_results(api: &Api, id: &JobId, base: &str) -> Result<BatchResults
     let mut results = Vec::new();
     loop {
         let page = api.engine.list(filter.clone()).await?;
-        results.extend(page.jobs.iter().map(|job| {
-            let completed = job.state == JobState::Completed;
-            BatchResult {
+        for job in &page.jobs {
+            results.push(BatchResult {
                 job_id: job.id.to_string(),
                 status: Status::of(&job.state),
-                result_url: completed.then(|| api.result_urls.under(base, &job.id)),
+                result_url: api.result_url(job, base).await,
                 error: job.state.error(),
-            }
-        }));
+            });
+        }
         filter.after = page.next;
         if filter.after.is_none() {
             results.reverse();
@@ -203,7 +200,7 @@ pub(super) async fn mesh(api: &Api, job: &Job) -> Result<Bytes, ApiError> {
 /// The mesh, or that the client has it already.
 fn answer(mesh: Bytes, headers: &HeaderMap) -> Response {
     let tag = entity_tag(&mesh);
-    let caching = [(ETAG, tag.clone()), (CACHE_CONTROL, CACHE.to_owned())];
+    let caching = [(ETAG, tag.clone()), (CACHE_CONTROL, CACHING.to_owned())];
     if has(headers, &tag) {
         return (StatusCode::NOT_MODIFIED, caching).into_response();
     }

@@ -132,7 +132,7 @@ impl Dispatcher {
         delivery: &Delivery,
     ) -> Result<Option<(RedactedUrl, Event)>, EngineError> {
         if let Some(job) = self.engine.get(&delivery.of).await? {
-            let event = Event::ended(&job, self.result_urls.of(&job));
+            let event = Event::ended(&job, self.result_urls.of(&job).await);
             return Ok(job.request.callback_url.map(|url| (url, event)));
         }
         Ok(self.engine.batch(&delivery.of).await?.and_then(|batch| {

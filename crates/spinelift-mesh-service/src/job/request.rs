@@ -29,7 +29,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// The server that the image comes from, as `host:port`; empty for none. Jobs that share one
+    /// The server that the image comes from, as `host:port` or `s3://bucket`; empty for none. Jobs that share one
     /// share its lane.
     #[must_use]
     pub fn server(&self) -> String {
@@ -131,6 +131,7 @@ mod tests {
     fn a_server_is_a_host_and_a_port() {
         assert_eq!(Source::Url(url("https://H/x")).server(), "h:443");
         assert_eq!(Source::Url(url("http://h:81/x")).server(), "h:81");
+        assert_eq!(Source::Url(url("s3://b/x")).server(), "s3://b");
         let digest = String::new();
         assert_eq!(Source::Upload { digest }.server(), "");
     }

@@ -2,7 +2,7 @@
 
 use super::deadline::{Late, Stage};
 use super::retry::LONGEST_DELAY;
-use crate::address::{Outbound, Refused, ResolveError, Unreachable};
+use crate::address::{ObjectRefused, Outbound, Refused, ResolveError, Unreachable};
 use crate::job::JobError;
 use crate::memory::TooLarge;
 use crate::redacted::RedactedUrl;
@@ -12,6 +12,9 @@ use spinelift_mesh::error::ImageLoadError;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
+
+/// Most characters of what an S3 server says that are repeated.
+const LONGEST_CAUSE: usize = 500;
 
 /// Why an image could not be loaded, and whether another try may help.
 #[derive(Debug)]
@@ -47,6 +50,10 @@ pub(super) enum Fault {
     BadRedirect(String),
     Refused(Refused),
     Memory(TooLarge),
+    /// The S3 server failed, in its words.
+    Object(String),
+    /// An object that images are not read from, any more.
+    ObjectRefused(ObjectRefused),
 }
 
 impl Fault {
@@ -87,7 +94,7 @@ impl Fault {
             // A server that drips would drip again.
             Fault::Late(late) => !matches!(late.stage, Stage::Download | Stage::AllTries),
             Fault::Name(error) => error.may_pass(),
-            Fault::Connect(_) | Fault::Broken(_) => true,
+            Fault::Connect(_) | Fault::Broken(_) | Fault::Object(_) => true,
             // Cut short, as by a broken connection.
             Fault::Length {
                 announced,
@@ -100,6 +107,7 @@ impl Fault {
             | Fault::TooManyRedirects(_)
             | Fault::BadRedirect(_)
             | Fault::Refused(_)
+            | Fault::ObjectRefused(_)
             | Fault::Memory(_) => false,
         }
     }
@@ -144,7 +152,10 @@ impl Fault {
                 json!({ "reason": "too_many_redirects", "max_redirects": limit })
             }
             Fault::BadRedirect(_) => json!({ "reason": "redirect_scheme" }),
-            Fault::Refused(_) => json!({ "reason": "address_not_allowed" }),
+            Fault::Refused(_) | Fault::ObjectRefused(_) => {
+                json!({ "reason": "address_not_allowed" })
+            }
+            Fault::Object(_) => json!({ "reason": "s3_error" }),
             Fault::Memory(error) => json!({
                 "reason": "memory_budget",
                 "needed": error.needed,
@@ -257,9 +268,17 @@ impl fmt::Display for SourceError {
                 )
             }
             Fault::Refused(refused) => write!(f, "was refused: {refused}"),
+            Fault::ObjectRefused(refused) => write!(f, "was refused: {refused}"),
+            Fault::Object(cause) => write!(f, "could not be read: {}", start_of(cause)),
             Fault::Memory(error) => write!(f, "does not fit: {error}"),
         }
     }
+}
+
+/// Servers may answer with whole pages.
+fn start_of(text: &str) -> &str {
+    let end = text.char_indices().nth(LONGEST_CAUSE);
+    end.map_or(text, |(end, _)| &text[..end])
 }
 
 impl Error for SourceError {}

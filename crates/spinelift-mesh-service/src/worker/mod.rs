@@ -6,6 +6,7 @@ mod pace;
 mod reporter;
 mod run;
 mod sweep;
+mod timer;
 
 pub(crate) use cpu::CpuSlots;
 pub(crate) use flight::Flights;

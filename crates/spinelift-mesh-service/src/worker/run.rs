@@ -4,6 +4,7 @@ use super::cpu::CpuSlots;
 use super::flight::{Flight, Flights};
 use super::pace::Pace;
 use super::reporter::{Reporter, Watch};
+use super::timer::Timer;
 use crate::callback::{BatchLine, Callbacks};
 use crate::engine::{
     Claim, Fenced, JobEngine, Lane, Outcome, ResultKey, ResultObject, StoredResult,
@@ -98,11 +99,10 @@ impl Runner {
         let reporter = Arc::new(Reporter::new(&self.engine, &self.callbacks, claim));
         let (mut lane, mut reuse) = (Some(lane), self.caches);
         loop {
-            let make = self.make(claim, lane.take(), &reporter, reuse);
-            let made = match tokio::time::timeout(self.timeout, make).await {
-                Ok(made) => made,
-                Err(_) => Err(timed_out(self.timeout)),
-            };
+            let timer = Timer::start(self.timeout);
+            let make = self.make(claim, lane.take(), &reporter, reuse, &timer);
+            let made = timer.limit(make).await;
+            let made = made.unwrap_or_else(|limit| Err(timed_out(limit)));
             let percent = reporter.last().percent;
             match self.end(claim, made, percent, began.elapsed()).await {
                 // Removed between the lookup and the record: rare, and made anew.
@@ -119,18 +119,19 @@ impl Runner {
         lane: Option<Lane>,
         reporter: &Arc<Reporter>,
         reuse: bool,
+        timer: &Timer,
     ) -> Result<Made, JobError> {
         // To the client the download is part of the first step, so that begins here.
         reporter.step(Step::LoadImage);
         fault::point("claimed").await;
-        let image = self.load(&claim.job).await?;
+        let image = self.load(&claim.job, timer).await?;
         fault::point("loaded").await;
         drop(lane);
         let key = ResultKey::new(&image.digest, &claim.job.request.parameters);
         let stages = &self.metrics.stages;
         let flight = stages.time("wait_same", self.flights.enter(&key)).await;
         let cached = match reuse {
-            true => self.cached(&key).await,
+            true => timer.apart(self.cached(&key)).await,
             false => None,
         };
         if reuse {
@@ -138,7 +139,10 @@ impl Runner {
         }
         let result = match cached {
             Some(object) => StoredResult::Cached(object),
-            None => self.compute_and_store(claim, image, key, reporter).await?,
+            None => {
+                self.compute_and_store(claim, image, key, reporter, timer)
+                    .await?
+            }
         };
         Ok(Made {
             result,
@@ -146,10 +150,10 @@ impl Runner {
         })
     }
 
-    async fn load(&self, job: &Job) -> Result<Image, JobError> {
+    async fn load(&self, job: &Job, timer: &Timer) -> Result<Image, JobError> {
         let _loading = Held::new(&self.metrics.sources.downloads);
         let began = Instant::now();
-        let image = self.metrics.stages.time("download", self.image(job));
+        let image = self.metrics.stages.time("download", self.image(job, timer));
         let image = image.instrument(trace_span!("download")).await;
         self.pace.loaded(began.elapsed());
         match &image {
@@ -159,30 +163,17 @@ impl Runner {
         image
     }
 
-    async fn image(&self, job: &Job) -> Result<Image, JobError> {
+    async fn image(&self, job: &Job, timer: &Timer) -> Result<Image, JobError> {
         match &job.request.source {
             Source::Url(url) => Ok(self.sources.load(url).await?),
-            Source::Upload { digest } => self.upload(job, digest).await,
+            Source::Upload { digest } => timer.apart(self.upload(job, digest)).await,
         }
     }
 
     async fn upload(&self, job: &Job, digest: &str) -> Result<Image, JobError> {
-        let gone = |error: StorageError| {
-            tracing::error!(%error, "an uploaded image cannot be read");
-            let details = json!({ "reason": "upload_gone" });
-            JobError::new("IMAGE_LOAD_FAILED", "The uploaded image is gone", details)
-        };
-        let size = self
-            .storage
-            .upload_size(&job.id, digest)
-            .await
-            .map_err(gone)?;
+        let size = stored(|| self.storage.upload_size(&job.id, digest)).await?;
         let memory = self.memory.file(size).await.map_err(too_large)?;
-        let bytes = self
-            .storage
-            .get_upload(&job.id, digest)
-            .await
-            .map_err(gone)?;
+        let bytes = stored(|| self.storage.get_upload(&job.id, digest)).await?;
         Ok(Image::of_upload(bytes, memory))
     }
 
@@ -216,6 +207,7 @@ impl Runner {
         image: Image,
         key: ResultKey,
         reporter: &Arc<Reporter>,
+        timer: &Timer,
     ) -> Result<StoredResult, JobError> {
         // The semaphore is never closed.
         let stages = &self.metrics.stages;
@@ -224,7 +216,8 @@ impl Runner {
         fault::point("computed").await;
         let object = self.storage.name_result(&key);
         let bytes = result.len() as u64;
-        let store = stages.time("store", self.store(&object, result));
+        let store = timer.apart(self.store(&object, result));
+        let store = stages.time("store", store);
         store.instrument(trace_span!("store")).await;
         fault::point("stored").await;
         Ok(StoredResult::New { key, object, bytes })
@@ -370,6 +363,29 @@ impl Runner {
     async fn tidy(&self, job: &Job) {
         if let Source::Upload { digest } = &job.request.source {
             self.storage.remove_upload(&job.id, digest).await;
+        }
+    }
+}
+
+/// What is known or stored of an uploaded image, as soon as the storage can say. Only that there is
+/// none is an answer: a storage that fails says nothing of the image.
+async fn stored<T, F>(ask: impl Fn() -> F) -> Result<T, JobError>
+where
+    F: Future<Output = Result<T, StorageError>>,
+{
+    loop {
+        match ask().await {
+            Ok(found) => return Ok(found),
+            Err(error) if error.is_missing() => {
+                tracing::error!(%error, "an uploaded image is gone");
+                let details = json!({ "reason": "upload_gone" });
+                let message = "The uploaded image is gone";
+                return Err(JobError::new("IMAGE_LOAD_FAILED", message, details));
+            }
+            Err(error) => {
+                tracing::error!(%error, "an uploaded image cannot be read, trying again");
+                tokio::time::sleep(STORE_PAUSE).await;
+            }
         }
     }
 }

@@ -24,6 +24,7 @@ mod log;
 mod metrics;
 mod parameters;
 mod restart;
+mod s3;
 mod ssrf;
 mod start;
 mod upload;
