@@ -252,7 +252,7 @@ pub(super) const SERVERS: Kind<Vec<SocketAddr>> = Kind {
 };
 
 pub(super) const BUCKET: Kind<Option<String>> = Kind {
-    expected: "the name of a bucket: 3 to 63 lower case letters, digits, - and .",
+    expected: "the name of a bucket: 3 to 63 of lower case letters, digits, - and dots",
     parse: |text| match text.is_empty() {
         true => Some(None),
         false => is_bucket(text).then(|| Some(text.to_owned())),

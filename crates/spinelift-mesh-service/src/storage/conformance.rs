@@ -284,17 +284,30 @@ async fn a_bucket_that_cannot_be_used_is_refused_with_the_setting_that_is_wrong(
     }
 }
 
+/// What Amazon's answers when a bucket is gone: to HEAD without a body. The server of the tests says
+/// that the object is.
+async fn without_bucket() -> String {
+    let answer = async || {
+        let body = "<Error><Code>NoSuchBucket</Code><Message>It does not exist</Message></Error>";
+        (axum::http::StatusCode::NOT_FOUND, body)
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("a free port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
+    let router = axum::Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    endpoint
+}
+
 #[tokio::test]
 async fn a_bucket_that_is_gone_does_not_mean_that_its_objects_were_removed() {
     let server = S3Server::start().await;
-    let storage = open_bucket(&server, &server.bucket, owner().await).await;
-    let mut storage = storage.expect("opens");
+    let opened = open_bucket(&server, &server.bucket, owner().await).await;
+    let mut storage = opened.expect("opens");
     let object = name(&storage, 1);
-    storage.store = Arc::new(
-        s3(&settings(&server))
-            .store("no-such-bucket-as-this")
-            .expect("made"),
-    );
+    let mut settings = settings(&server);
+    settings.s3_endpoint = Some(without_bucket().await);
+    storage.store = Arc::new(s3(&settings).store(&server.bucket).expect("made"));
     let read = storage.get_result(&object).await.expect_err("no bucket");
     assert!(!read.is_missing(), "{read}");
     let asked = storage.has_result(&object).await.expect_err("no bucket");

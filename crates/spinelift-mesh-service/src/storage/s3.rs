@@ -80,15 +80,13 @@ impl Storage {
         }
     }
 
-    /// Whether objects can be written, read and removed, and whether those that are missing are
-    /// told from those that are forbidden: without the right to list, S3 says the same of both.
+    /// Whether objects can be listed, written, read and removed. Without the right to list, S3 does
+    /// not tell those that are missing from those that are forbidden.
     async fn try_out(&self) -> Result<(), StorageError> {
-        self.check().await?;
-        let missing = self.key(&format!("{CHECKS}/{}/none", self.owner));
-        match self.get(&missing).await {
-            Err(error) if !error.is_missing() => Err(error),
-            _ => Ok(()),
-        }
+        let own = self.key(&format!("{CHECKS}/{}", self.owner));
+        let first = self.store.list(Some(&own)).next().await;
+        first.transpose().map_err(StorageError)?;
+        self.check().await
     }
 
     /// A URL under which anybody can fetch a result for a time, if the storage can make one.

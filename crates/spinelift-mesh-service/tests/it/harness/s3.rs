@@ -15,7 +15,6 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use tempfile::TempDir;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -31,14 +30,15 @@ pub(crate) struct S3Server {
     pub(crate) secret: String,
     pub(crate) region: String,
     /// Of a server in this process.
-    root: Option<TempDir>,
+    _root: Option<TempDir>,
 }
 
 impl S3Server {
     pub(crate) async fn start() -> Self {
         // An error means that it is installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let prefix = format!("test-{:016x}/", fastrand::u64(..));
+        // The server in this process makes names of files of keys, and those have a limit.
+        let prefix = format!("t-{:08x}/", fastrand::u32(..));
         let variable = |name| std::env::var(name).ok();
         if let Some(endpoint) = variable("SPINELIFT_TEST_S3_ENDPOINT") {
             let needed = |name| variable(name).unwrap_or_else(|| panic!("{name} is not set"));
@@ -49,7 +49,7 @@ impl S3Server {
                 key_id: needed("AWS_ACCESS_KEY_ID"),
                 secret: needed("AWS_SECRET_ACCESS_KEY"),
                 region: variable("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned()),
-                root: None,
+                _root: None,
             };
         }
         let (key_id, secret) = ("test-key", "test-secret");
@@ -79,13 +79,8 @@ impl S3Server {
             key_id: key_id.to_owned(),
             secret: secret.to_owned(),
             region: "us-east-1".to_owned(),
-            root: Some(root),
+            _root: Some(root),
         }
-    }
-
-    /// The folder of the bucket, if the server is in this process.
-    pub(crate) fn folder(&self) -> Option<PathBuf> {
-        Some(self.root.as_ref()?.path().join(&self.bucket))
     }
 
     /// The bucket for the test itself.
