@@ -210,3 +210,118 @@ impl HttpConnector for Connector {
         Ok(HttpClient::new(self.0.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::{AddressPolicy, OutboundLimits};
+    use axum::http::Method;
+    use object_store::path::Path as Key;
+    use object_store::signer::Signer;
+
+    fn settings() -> Settings {
+        Settings {
+            aws_access_key_id: Some(Secret::new("key")),
+            aws_secret_access_key: Some(Secret::new("hush")),
+            ..Settings::default()
+        }
+    }
+
+    fn s3(settings: &Settings) -> Result<S3, S3Error> {
+        let limits = OutboundLimits {
+            dns_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(5),
+            ..OutboundLimits::default()
+        };
+        let outbound = Outbound::new(AddressPolicy::new(Vec::new()), &limits).expect("clients");
+        S3::new(settings, &outbound)
+    }
+
+    async fn signed(settings: &Settings) -> String {
+        let bucket = s3(settings)
+            .expect("right")
+            .public("sprites")
+            .expect("right");
+        let hour = Duration::from_secs(3600);
+        let key = Key::from("a b/c.json");
+        let signed = bucket.signed_url(Method::GET, &key, hour).await;
+        signed.expect("signed").to_string()
+    }
+
+    #[tokio::test]
+    async fn a_bucket_stands_in_the_host_or_in_the_path() {
+        let endpoint = Some("https://s3.example:9000".to_owned());
+        for (endpoint, path_style, url) in [
+            (
+                None,
+                None,
+                "https://sprites.s3.us-east-1.amazonaws.com/a%20b/c.json?",
+            ),
+            (
+                None,
+                Some(true),
+                "https://s3.us-east-1.amazonaws.com/sprites/a%20b/c.json?",
+            ),
+            (
+                endpoint.clone(),
+                None,
+                "https://s3.example:9000/sprites/a%20b/c.json?",
+            ),
+            (
+                endpoint,
+                Some(false),
+                "https://sprites.s3.example:9000/a%20b/c.json?",
+            ),
+        ] {
+            let settings = Settings {
+                s3_endpoint: endpoint,
+                s3_path_style: path_style,
+                ..settings()
+            };
+            let signed = signed(&settings).await;
+            assert!(signed.starts_with(url), "{signed}");
+            assert!(!signed.contains("hush"), "{signed}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_region_and_the_session_are_those_of_the_settings() {
+        let text = |text: &str| Some(text.to_owned());
+        let mut settings = settings();
+        settings.aws_default_region = text("eu-north-1");
+        assert!(signed(&settings).await.contains("eu-north-1"));
+        settings.aws_region = text("eu-west-1");
+        assert!(signed(&settings).await.contains("eu-west-1"));
+        settings.s3_region = text("eu-central-1");
+        let url = signed(&settings).await;
+        assert!(
+            url.contains("eu-central-1") && !url.contains("Security-Token"),
+            "{url}"
+        );
+        settings.aws_session_token = Some(Secret::new("session"));
+        assert!(
+            signed(&settings)
+                .await
+                .contains("X-Amz-Security-Token=session")
+        );
+    }
+
+    #[test]
+    fn half_of_a_key_is_refused_without_showing_it() {
+        for half in [true, false] {
+            let mut settings = settings();
+            match half {
+                true => settings.aws_access_key_id = None,
+                false => settings.aws_secret_access_key = None,
+            }
+            let Err(error) = s3(&settings) else {
+                panic!("half of it is missing")
+            };
+            let text = error.to_string();
+            assert!(
+                text.contains("AWS_ACCESS_KEY_ID") && !text.contains("hush"),
+                "{text}"
+            );
+        }
+    }
+}

@@ -47,7 +47,7 @@ pub enum StartError {
     /// Settings do not fit together.
     #[error("{0}")]
     Conflict(&'static str),
-    /// Images cannot be loaded from S3.
+    /// The S3 server cannot be used with these settings.
     #[error(transparent)]
     S3(#[from] S3Error),
     /// The job database cannot be opened.
@@ -112,6 +112,7 @@ impl Service {
                 .counting(metrics.sources.blocked.clone()),
             &outbound_limits(&settings),
         )?;
+        let s3 = open_s3(&settings, &outbound)?;
         // Listening comes before the engine, which gives up exhausted jobs as it opens: a start
         // that failed after that would never tell their receivers.
         let (listener, address) = listen(&settings).await?;
@@ -125,7 +126,7 @@ impl Service {
             Arc::clone(&traces),
         ));
         let owner = Owner::of(engine.as_ref()).await?;
-        let storage = open_storage(&settings, &outbound, owner).await?;
+        let storage = open_storage(&settings, s3.as_ref(), owner).await?;
 
         let callbacks = Callbacks::new(
             outbound.clone(),
@@ -152,7 +153,7 @@ impl Service {
             engine: Arc::clone(&engine),
             sources: Sources::new(
                 outbound.clone(),
-                open_buckets(&settings, &outbound)?,
+                open_buckets(&settings, s3.as_ref())?,
                 source_limits(&settings),
                 memory.clone(),
             ),
@@ -392,27 +393,36 @@ async fn open_engine(settings: &Settings) -> Result<Opened, StartError> {
     }
 }
 
-async fn open_storage(
-    settings: &Settings,
-    outbound: &Outbound,
-    owner: Owner,
-) -> Result<Storage, StartError> {
-    if settings.storage_backend == StorageBackend::Local {
-        return Ok(Storage::local(&settings.storage_path, owner)?);
-    }
-    let bucket = settings.s3_bucket.as_deref();
-    let bucket = bucket.ok_or(OpenStorageError::NoBucket)?;
-    let s3 = S3::new(settings, outbound)?;
-    Ok(Storage::s3(&s3, bucket, &settings.s3_prefix, owner).await?)
+/// The S3 server, if anything is kept there or read from there.
+fn open_s3(settings: &Settings, outbound: &Outbound) -> Result<Option<S3>, StartError> {
+    let stores = settings.storage_backend == StorageBackend::S3;
+    let is_used = stores || !settings.allowed_s3_buckets.is_empty();
+    Ok(match is_used {
+        true => Some(S3::new(settings, outbound)?),
+        false => None,
+    })
 }
 
-fn open_buckets(settings: &Settings, outbound: &Outbound) -> Result<Buckets, StartError> {
-    let allowed = &settings.allowed_s3_buckets;
-    if allowed.is_empty() {
-        return Ok(Buckets::default());
+async fn open_storage(
+    settings: &Settings,
+    s3: Option<&S3>,
+    owner: Owner,
+) -> Result<Storage, OpenStorageError> {
+    match (settings.storage_backend, s3) {
+        (StorageBackend::S3, Some(s3)) => {
+            let bucket = settings.s3_bucket.as_deref();
+            let bucket = bucket.ok_or(OpenStorageError::NoBucket)?;
+            Storage::s3(s3, bucket, &settings.s3_prefix, owner).await
+        }
+        _ => Storage::local(&settings.storage_path, owner),
     }
-    let s3 = S3::new(settings, outbound)?;
-    Ok(Buckets::open(&s3, allowed)?)
+}
+
+fn open_buckets(settings: &Settings, s3: Option<&S3>) -> Result<Buckets, S3Error> {
+    match s3 {
+        Some(s3) => Buckets::open(s3, &settings.allowed_s3_buckets),
+        None => Ok(Buckets::default()),
+    }
 }
 
 async fn listen(settings: &Settings) -> Result<(TcpListener, SocketAddr), StartError> {

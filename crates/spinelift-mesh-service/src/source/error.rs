@@ -14,7 +14,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// Most characters of what an S3 server says that are repeated.
-const LONGEST_CAUSE: usize = 500;
+const LONGEST_CAUSE: usize = 200;
 
 /// Why an image could not be loaded, and whether another try may help.
 #[derive(Debug)]

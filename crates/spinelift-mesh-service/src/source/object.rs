@@ -99,19 +99,20 @@ fn fault(error: &Error) -> Fault {
         if let Some(error) = error.downcast_ref::<HttpError>() {
             let cause = innermost(error);
             return match error.kind() {
-                HttpErrorKind::Connect => Fault::Connect(cause),
+                // Nothing but connecting has a time limit of the client's.
+                HttpErrorKind::Connect | HttpErrorKind::Timeout => Fault::Connect(cause),
                 HttpErrorKind::Decode => Fault::Malformed(cause),
                 _ => Fault::Broken(cause),
             };
         }
         source = error.source();
     }
-    Fault::Object(error.to_string())
+    Fault::Object(innermost(error))
 }
 
-/// The last error in the chain says what is wrong; the first only that something is.
-fn innermost(error: &HttpError) -> String {
-    let mut error: &dyn std::error::Error = error;
+/// The last error in the chain says what is wrong; the first where, which is no client's business.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
     while let Some(source) = error.source() {
         error = source;
     }

@@ -145,53 +145,49 @@ fn said(error: &Error, words: &[&str]) -> bool {
     words.iter().any(|word| text.contains(word))
 }
 
+/// What servers say of credentials that they do not know, or no more.
+const CREDENTIALS: &[&str] = &[
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "NotSignedUp",
+    "SignatureDoesNotMatch",
+];
+
+/// What they say of a bucket that is elsewhere.
+const REGION: &[&str] = &[
+    "AuthorizationHeaderMalformed",
+    "IllegalLocationConstraint",
+    "PermanentRedirect",
+    "incorrectly configured region",
+];
+
+const DENIED: &[&str] = &["AccessDenied", "401 Unauthorized", "403 Forbidden"];
+
 /// What is wrong, and which setting may be. The text of the store comes last: it says all, and at
 /// length.
 fn diagnosis(error: &Error) -> String {
-    let cause = match error {
-        error if is_no_bucket(error) => "there is no such bucket (S3_BUCKET)",
-        error
-            if said(
-                error,
-                &[
-                    "InvalidAccessKeyId",
-                    "SignatureDoesNotMatch",
-                    "InvalidToken",
-                    "ExpiredToken",
-                ],
-            ) =>
-        {
-            "the server does not accept the credentials (AWS_ACCESS_KEY_ID, \
-             AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN)"
-        }
-        error if said(error, &["RequestTimeTooSkewed"]) => {
-            "the clock of this machine and that of the server differ too much"
-        }
-        error
-            if said(
-                error,
-                &[
-                    "AuthorizationHeaderMalformed",
-                    "PermanentRedirect",
-                    "incorrectly configured region",
-                    "IllegalLocationConstraint",
-                ],
-            ) =>
-        {
-            "the bucket is in another region (S3_REGION)"
-        }
-        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
-            "access is denied; the credentials need s3:GetObject, s3:PutObject, s3:DeleteObject \
-             and s3:ListBucket"
-        }
-        error => match transport(error) {
+    let cause = if is_no_bucket(error) {
+        "there is no such bucket (S3_BUCKET)"
+    } else if said(error, CREDENTIALS) {
+        "the server does not accept the credentials (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, \
+         AWS_SESSION_TOKEN)"
+    } else if said(error, &["RequestTimeTooSkewed"]) {
+        "the clocks of this machine and of the server differ too much"
+    } else if said(error, REGION) {
+        "the bucket is in another region (S3_REGION)"
+    } else if said(error, DENIED) {
+        "access is denied; the credentials need s3:GetObject, s3:PutObject, s3:DeleteObject and \
+         s3:ListBucket"
+    } else {
+        match transport(error) {
             Some(HttpErrorKind::Connect) => {
-                "the server cannot be connected to (S3_ENDPOINT, or, without AWS_ACCESS_KEY_ID, \
-                 where AWS gives credentials)"
+                "no connection comes about (S3_ENDPOINT; without AWS_ACCESS_KEY_ID, to where AWS \
+                 gives credentials)"
             }
             Some(HttpErrorKind::Timeout) => "the server does not answer in time (S3_TIMEOUT)",
             _ => "the server cannot do it (S3_ENDPOINT)",
-        },
+        }
     };
     format!("{cause}: {error}")
 }

@@ -1,9 +1,10 @@
 //! Images that are read from buckets.
 
 use super::{reach, store_in};
+use crate::harness::raw_origin::{RawOrigin, Step};
 use crate::harness::{Line, S3Server, TestService, disc};
 use serde_json::{Value, json};
-use spinelift_mesh_service::AllowedBucket;
+use spinelift_mesh_service::{AllowedBucket, Secret};
 use std::time::Duration;
 
 /// The URL of an object below the test's prefix.
@@ -188,4 +189,47 @@ async fn a_server_that_fails_is_tried_again_and_then_told_of() {
     line.set(Line::Works);
     service.accept("works", &url(&server, "art/hero.png")).await;
     assert_eq!(service.ended("works").await["status"], "completed");
+}
+
+#[tokio::test]
+async fn a_server_that_lies_is_not_believed() {
+    let origin = RawOrigin::start(|request, _| {
+        let (length, body) = match request.path.as_str() {
+            // Cut off.
+            "/lying/art/short.png" => ("Content-Length: 5000\r\n", disc(32)),
+            // Neither a length nor an image.
+            "/lying/art/endless.png" => {
+                ("Transfer-Encoding: chunked\r\n", b"5\r\nhello\r\n".to_vec())
+            }
+            // The answer of some proxy.
+            _ => (
+                "Content-Length: 17\r\n",
+                b"<html>log in</html>"[..17].to_vec(),
+            ),
+        };
+        let head = format!(
+            "HTTP/1.1 200 OK\r\n{length}ETag: \"a\"\r\n\
+             Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n"
+        );
+        vec![Step::Send(head.into_bytes()), Step::Send(body), Step::Close]
+    })
+    .await;
+    let service = TestService::start_with(|s| {
+        s.s3_endpoint = Some(origin.url(""));
+        s.aws_access_key_id = Some(Secret::new("key"));
+        s.aws_secret_access_key = Some(Secret::new("secret"));
+        s.allowed_s3_buckets = vec![AllowedBucket::parse("lying/art/").unwrap()];
+        s.image_tries = 1.try_into().unwrap();
+    })
+    .await;
+    for (name, reason) in [
+        ("short", "wrong_length"),
+        ("endless", "s3_error"),
+        ("proxy", "unknown_format"),
+    ] {
+        let error = failure(&service, name, &format!("s3://lying/art/{name}.png")).await;
+        assert_eq!(error["details"]["reason"], reason, "{error}");
+        // Where the server is, is no business of clients.
+        assert!(!error.to_string().contains("127.0.0.1"), "{error}");
+    }
 }
