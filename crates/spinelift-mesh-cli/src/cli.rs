@@ -128,7 +128,7 @@ pub(crate) struct BatchArgs {
     #[arg(long)]
     pub(crate) resume: bool,
     /// How many images are worked on at once [default: one per core].
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = at_least_one)]
     pub(crate) jobs: Option<NonZeroUsize>,
     /// Say nothing but errors.
     #[arg(short, long)]
@@ -137,6 +137,11 @@ pub(crate) struct BatchArgs {
     pub(crate) parameters: ParameterArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+}
+
+fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse();
+    number.map_err(|_| "must be a whole number, 1 or more".to_owned())
 }
 
 const BATCH_RULES: &str = "\

@@ -1,6 +1,6 @@
 //! Whether the service can do its work: what `/health/ready` tells load balancers and people.
 
-use crate::engine::{Backlog, JobEngine};
+use crate::engine::{Backlog, EngineError, JobEngine};
 use crate::settings::Settings;
 use crate::storage::Storage;
 use parking_lot::Mutex;
@@ -96,6 +96,9 @@ impl Readiness {
             let written = engine.check().await;
             written.map_err(|error| {
                 tracing::warn!(%error, "the job database cannot be written");
+                if let EngineError::Unusable { reason } = error {
+                    return format!("the job database cannot be used: {reason}");
+                }
                 "the job database cannot be written: see the log, and check the disk of \
                  DATABASE_PATH for space and permissions"
                     .to_owned()

@@ -1,7 +1,7 @@
 //! The running service: its parts put together, and taken down in order.
 
 use crate::address::{AddressPolicy, Outbound, OutboundError, OutboundLimits};
-use crate::api::Api;
+use crate::api::{Api, HeldAnswers, UploadSpace};
 use crate::auth::UrlSigner;
 use crate::callback::{Callbacks, Dispatcher, Retries};
 use crate::engine::sqlite::{Bounds, OpenError, Opened, SqliteEngine};
@@ -17,7 +17,7 @@ use crate::settings::{JobBackend, ResultUrlKind, Settings, StorageBackend};
 use crate::source::{Buckets, SourceLimits, Sources};
 use crate::storage::{OpenStorageError, Storage, remove_leftovers};
 use crate::trace::Traces;
-use crate::worker::{CpuSlots, Flights, Pace, Runner, Sweeper, Workers};
+use crate::worker::{CpuSlots, Flights, Pace, Runner, Sweeper, Uploads, Workers};
 use sha2::{Digest, Sha256};
 use spinelift_mesh::Limits;
 use std::future::Future;
@@ -126,7 +126,8 @@ impl Service {
             Arc::clone(&traces),
         ));
         let owner = Owner::of(engine.as_ref()).await?;
-        let storage = open_storage(&settings, s3.as_ref(), owner).await?;
+        let storage = open_storage(&settings, s3.as_ref(), owner.clone()).await?;
+        let uploads = Arc::new(Uploads::new(Arc::clone(&engine), storage.clone()));
 
         let callbacks = Callbacks::new(
             outbound.clone(),
@@ -159,6 +160,7 @@ impl Service {
             ),
             memory: memory.clone(),
             storage: storage.clone(),
+            uploads: Arc::clone(&uploads),
             callbacks: callbacks.clone(),
             cpu: CpuSlots::per_core(),
             slots: Semaphore::new(settings.max_concurrent_jobs.get()),
@@ -189,9 +191,12 @@ impl Service {
             outbound,
             result_urls: result_urls.clone(),
             pace,
-            uploads: Arc::default(),
+            uploads: Arc::clone(&uploads),
             draining: draining.clone(),
+            upload_space: Arc::new(UploadSpace::new(settings.max_upload_storage)),
+            held: Arc::new(HeldAnswers::new(settings.max_connections.get())),
             max_request_size: settings.max_request_size.get(),
+            max_json_size: settings.max_json_size.get(),
             memory,
             max_image_bytes: settings.max_image_bytes.get(),
             max_batch_size: settings.max_batch_size.get(),
@@ -213,12 +218,13 @@ impl Service {
         let sweeper = Sweeper {
             engine: Arc::clone(&engine),
             storage,
+            uploads,
             keep: settings.job_ttl,
             cache: settings.result_cache_size,
         };
         if settings.storage_backend == StorageBackend::Local {
             let storage_path = settings.storage_path.clone();
-            tokio::task::spawn_blocking(move || remove_leftovers(&storage_path, start));
+            tokio::task::spawn_blocking(move || remove_leftovers(&storage_path, &owner, start));
         }
         tracing::info!(
             service = settings.service_name,
@@ -380,6 +386,7 @@ async fn open_engine(settings: &Settings) -> Result<Opened, StartError> {
         queue_length: settings.max_queue_length.get(),
         jobs_per_client: settings.max_jobs_per_client.get(),
         lanes: settings.max_downloads_per_host.get(),
+        client_lanes: client_lanes(settings.max_concurrent_downloads.get()),
         delivery_lanes: DELIVERY_LANES,
         attempts: u32::try_from(settings.max_attempts.get()).unwrap_or(u32::MAX),
     };
@@ -423,6 +430,12 @@ fn open_buckets(settings: &Settings, s3: Option<&S3>) -> Result<Buckets, S3Error
         Some(s3) => Buckets::open(s3, &settings.allowed_s3_buckets),
         None => Ok(Buckets::default()),
     }
+}
+
+/// Most of the workers that one client keeps loading from servers: if those are slow, a quarter of
+/// the workers is left for the jobs of others, and for uploads, which load from no server.
+fn client_lanes(workers: usize) -> usize {
+    (workers - workers.div_ceil(4)).max(1)
 }
 
 async fn listen(settings: &Settings) -> Result<(TcpListener, SocketAddr), StartError> {

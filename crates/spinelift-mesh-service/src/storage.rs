@@ -2,20 +2,24 @@
 
 #[cfg(test)]
 mod conformance;
+mod draft;
 mod s3;
+
+pub(crate) use draft::Draft;
 
 use crate::engine::{Owner, ResultKey, ResultObject};
 use crate::job::JobId;
+use crate::private;
 use crate::s3::S3Error;
 use axum::body::Bytes;
 use chrono::{DateTime, Utc};
+use draft::Drafts;
 use futures_util::stream::{Stream, StreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::{Attributes, ObjectStore, ObjectStoreExt, PutOptions, PutPayload};
 use s3::Bucket;
 use sha2::{Digest, Sha256};
-use std::collections::HashSet;
 use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,6 +31,7 @@ use std::time::SystemTime;
 pub(crate) struct Storage {
     store: Arc<dyn ObjectStore>,
     owner: Owner,
+    drafts: Drafts,
     /// Of S3; none for a directory.
     bucket: Option<Arc<Bucket>>,
 }
@@ -69,7 +74,7 @@ pub enum OpenStorageError {
 /// An object could not be written, read or removed.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub(crate) struct StorageError(object_store::Error);
+pub(crate) struct StorageError(#[from] object_store::Error);
 
 impl StorageError {
     /// Whether there is no such object, rather than no access to it.
@@ -85,7 +90,7 @@ impl Storage {
             path: directory.to_owned(),
             source,
         };
-        std::fs::create_dir_all(directory).map_err(io)?;
+        private::create_folder(directory).map_err(io)?;
         probe(directory).map_err(io)?;
         let store = LocalFileSystem::new_with_prefix(directory)
             .map_err(|source| OpenStorageError::Store {
@@ -98,21 +103,18 @@ impl Storage {
         Ok(Self {
             store: Arc::new(store),
             owner,
+            drafts: Drafts::default(),
             bucket: None,
         })
     }
 
-    /// A name for a result that is to be stored.
-    pub(crate) fn name_result(&self, key: &ResultKey) -> ResultObject {
-        ResultObject::new(key, &self.owner)
+    /// A result that is to be stored under a new name.
+    pub(crate) fn draft(&self, key: &ResultKey) -> Draft {
+        Draft::begin(self, key)
     }
 
     /// Stores a result; it is safe on disk afterwards.
-    pub(crate) async fn put_result(
-        &self,
-        object: &ResultObject,
-        result: Bytes,
-    ) -> Result<(), StorageError> {
+    async fn put_result(&self, object: &ResultObject, result: Bytes) -> Result<(), StorageError> {
         let key = self.result_key(object);
         let attributes = match self.bucket {
             // Files have none.
@@ -136,7 +138,7 @@ impl Storage {
         }
     }
 
-    /// Removes results; what cannot be removed is left for the next start.
+    /// Removes results; what cannot be removed is left to the sweeper.
     pub(crate) async fn remove_results(&self, objects: &[ResultObject]) {
         let keys: Vec<_> = objects
             .iter()
@@ -150,18 +152,20 @@ impl Storage {
             .await;
     }
 
-    /// All own results that were stored before a time, some at a time.
+    /// All own results that were stored before a time, some at a time, without drafts. What was a
+    /// draft until a moment before is recorded by now, so who asks the index next learns of it.
     pub(crate) fn results_before(
         &self,
         time: DateTime<Utc>,
     ) -> impl Stream<Item = Vec<ResultObject>> + Send + use<> {
         let all = self.store.list(Some(&self.own_results()));
-        let owner = self.owner.clone();
+        let (owner, drafts) = (self.owner.clone(), self.drafts.clone());
         let old = all.filter_map(move |found| {
             let old = found.ok().filter(|found| found.last_modified < time);
             let name = old.and_then(|found| {
                 let name = found.location.filename()?.strip_suffix(".json")?;
-                ResultObject::parse(name).filter(|object| object.is_of(&owner))
+                let object = ResultObject::parse(name)?;
+                (object.is_of(&owner) && !drafts.contains(&object)).then_some(object)
             });
             std::future::ready(name)
         });
@@ -189,28 +193,49 @@ impl Storage {
         self.size(&self.upload_key(id, digest)).await
     }
 
+    /// The size of all own images that came with jobs.
+    pub(crate) async fn uploads_size(&self) -> Result<u64, StorageError> {
+        let mut all = self.store.list(Some(&self.own_uploads()));
+        let mut size = 0;
+        while let Some(found) = all.next().await {
+            match found {
+                Ok(found) => size += found.size,
+                // Removed since the folder was read.
+                Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(StorageError(error)),
+            }
+        }
+        Ok(size)
+    }
+
     /// Removes the image that came with a job.
     pub(crate) async fn remove_upload(&self, id: &JobId, digest: &str) {
         self.remove(&self.upload_key(id, digest)).await;
     }
 
-    /// Removes own images that came with jobs before a time, but for these.
-    pub(crate) async fn remove_uploads_before(
+    /// The names of all own images that came with jobs before a time.
+    pub(crate) fn uploads_before(
         &self,
         time: DateTime<Utc>,
-        needed: &HashSet<String>,
-    ) {
-        let own = self.key(&format!("{UPLOADS}/{}", self.owner));
-        let mut all = self.store.list(Some(&own));
-        while let Some(found) = all.next().await {
-            let Ok(found) = found else { continue };
-            if found.last_modified < time && !needed.contains(found.location.as_ref()) {
-                self.remove(&found.location).await;
-            }
+    ) -> impl Stream<Item = String> + Send + use<> {
+        self.store
+            .list(Some(&self.own_uploads()))
+            .filter_map(move |found| {
+                let old = found.ok().filter(|found| found.last_modified < time);
+                std::future::ready(old.map(|found| found.location.to_string()))
+            })
+    }
+
+    /// Removes an image by its name, unless it has come again since a time.
+    pub(crate) async fn remove_upload_before(&self, name: &str, time: DateTime<Utc>) {
+        let key = Key::from(name);
+        let is_old = |found: object_store::ObjectMeta| found.last_modified < time;
+        if self.store.head(&key).await.is_ok_and(is_old) {
+            self.remove(&key).await;
         }
     }
 
-    /// The name under which the image of a job is kept, for [`Self::remove_uploads_before`].
+    /// The name under which the image of a job is kept.
     pub(crate) fn upload_name(&self, id: &JobId, digest: &str) -> String {
         self.upload_key(id, digest).to_string()
     }
@@ -245,6 +270,11 @@ impl Storage {
             None => Key::from(RESULTS),
             Some(_) => self.key(&format!("{RESULTS}/{}", self.owner)),
         }
+    }
+
+    /// Where all own images that came with jobs are.
+    fn own_uploads(&self) -> Key {
+        self.key(&format!("{UPLOADS}/{}", self.owner))
     }
 
     fn key(&self, name: &str) -> Key {
@@ -344,22 +374,37 @@ const AT_ONCE: usize = 500;
 /// Most objects that are removed at a time.
 const REMOVALS: usize = 16;
 
-/// Removes what writes that a crash cut off have left: files that were staged before `start` and
-/// never renamed. Best effort; a folder of very many files takes a while.
-pub(crate) fn remove_leftovers(directory: &Path, start: SystemTime) {
+/// Removes what writes of this owner that a crash cut off have left: files that were staged before
+/// `start` and never renamed. Best effort; a folder of very many files takes a while.
+pub(crate) fn remove_leftovers(directory: &Path, owner: &Owner, start: SystemTime) {
     let entries = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
-    for kind in [RESULTS, UPLOADS] {
-        for folder in entries(&directory.join(kind)) {
-            for file in entries(&folder.path()) {
-                // The store stages `NAME` as `NAME#1` or the like.
-                let is_staged = file.file_name().as_encoded_bytes().contains(&b'#');
-                let modified = || file.metadata().and_then(|metadata| metadata.modified());
-                if is_staged && modified().is_ok_and(|modified| modified < start) {
-                    let _ = std::fs::remove_file(file.path());
-                }
+    let results = entries(&directory.join(RESULTS)).map(|folder| folder.path());
+    let uploads = directory.join(UPLOADS).join(owner.to_string());
+    for folder in results.chain([uploads.clone()]) {
+        for file in entries(&folder) {
+            let name = file.file_name();
+            let Some(staged) = name.to_str().and_then(staged) else {
+                continue;
+            };
+            // Another service may be writing beside this one.
+            let is_own = folder == uploads || is_result_of(staged, owner);
+            let modified = || file.metadata().and_then(|metadata| metadata.modified());
+            if is_own && modified().is_ok_and(|modified| modified < start) {
+                let _ = std::fs::remove_file(file.path());
             }
         }
     }
+}
+
+/// The name of the object that a file is staged for: the store stages `NAME` as `NAME#1` or the
+/// like.
+fn staged(file: &str) -> Option<&str> {
+    file.rsplit_once('#').map(|(name, _)| name)
+}
+
+fn is_result_of(file: &str, owner: &Owner) -> bool {
+    let object = file.strip_suffix(".json").and_then(ResultObject::parse);
+    object.is_some_and(|object| object.is_of(owner))
 }
 
 /// Finds out at start, rather than with the first result, that a directory is read-only.
@@ -375,19 +420,30 @@ mod tests {
     use crate::engine::sqlite::{Bounds, SqliteEngine};
     use spinelift_mesh::MeshParameters;
     use std::time::Duration;
+    use tempfile::TempDir;
 
-    async fn storage(directory: &Path) -> Storage {
+    async fn engine() -> (SqliteEngine, Owner, TempDir) {
         let bounds = Bounds {
             queue_length: 1,
             jobs_per_client: 1,
             lanes: 1,
+            client_lanes: 1,
             delivery_lanes: 1,
             attempts: 1,
         };
         let jobs = tempfile::tempdir().expect("temporary directory");
         let opened = SqliteEngine::open(&jobs.path().join("jobs.db"), bounds).expect("opens");
         let owner = Owner::of(&opened.engine).await.expect("made");
+        (opened.engine, owner, jobs)
+    }
+
+    async fn storage(directory: &Path) -> Storage {
+        let (_, owner, _jobs) = engine().await;
         Storage::local(directory, owner).expect("opens")
+    }
+
+    fn key() -> ResultKey {
+        ResultKey::new(&[7; 32], &MeshParameters::default())
     }
 
     #[tokio::test]
@@ -411,32 +467,47 @@ mod tests {
         assert_ne!(keys[0], keys[1]);
     }
 
-    #[test]
-    fn leftovers_of_a_crash_are_removed_and_nothing_else() {
+    #[tokio::test]
+    async fn own_leftovers_of_a_crash_are_removed_and_nothing_else() {
         let directory = tempfile::tempdir().expect("temporary directory");
-        let folder = directory.path().join("results/ab");
-        std::fs::create_dir_all(&folder).expect("made");
-        for name in ["ab.json", "ab.json#1"] {
-            std::fs::write(folder.join(name), b"{}").expect("written");
+        let [(_, own, _), (_, other, _)] = [engine().await, engine().await];
+        let results = directory.path().join("results/ab");
+        let uploads = [&own, &other].map(|owner| {
+            let folder = directory.path().join(format!("uploads/{owner}"));
+            std::fs::create_dir_all(&folder).expect("made");
+            folder.join("ab-cd#1")
+        });
+        std::fs::create_dir_all(&results).expect("made");
+        let names = [&own, &other].map(|owner| ResultObject::new(&key(), owner));
+        let staged = names
+            .each_ref()
+            .map(|name| results.join(format!("{name}.json#1")));
+        let whole = results.join(format!("{}.json", names[0]));
+        for path in uploads.iter().chain(&staged).chain([&whole]) {
+            std::fs::write(path, b"{}").expect("written");
         }
-        let written = folder
-            .join("ab.json#1")
-            .metadata()
-            .and_then(|file| file.modified());
+        let written = staged[0].metadata().and_then(|file| file.modified());
         let written = written.expect("known");
-        remove_leftovers(directory.path(), written);
-        assert!(folder.join("ab.json#1").exists(), "it may be in use");
-        remove_leftovers(directory.path(), written + Duration::from_secs(1));
-        assert!(!folder.join("ab.json#1").exists());
-        assert!(folder.join("ab.json").exists());
+        remove_leftovers(directory.path(), &own, written - Duration::from_secs(60));
+        assert!(
+            staged[0].exists() && uploads[0].exists(),
+            "they may be in use"
+        );
+        remove_leftovers(directory.path(), &own, written + Duration::from_secs(60));
+        assert!(!staged[0].exists() && !uploads[0].exists());
+        assert!(
+            staged[1].exists() && uploads[1].exists(),
+            "they are another's"
+        );
+        assert!(whole.exists());
     }
 
     #[tokio::test]
     async fn a_result_is_read_back_until_it_is_removed() {
         let directory = tempfile::tempdir().expect("temporary directory");
         let storage = storage(&directory.path().join("new/sub")).await;
-        let key = ResultKey::new(&[7; 32], &MeshParameters::default());
-        let (object, other) = (storage.name_result(&key), storage.name_result(&key));
+        let mut drafts = [storage.draft(&key()), storage.draft(&key())];
+        let [object, other] = drafts.each_ref().map(|draft| draft.object().clone());
         assert!(
             storage
                 .get_result(&object)
@@ -445,8 +516,8 @@ mod tests {
                 .is_missing()
         );
         assert!(!storage.has_result(&object).await.expect("known"));
-        for object in [&object, &other] {
-            let stored = storage.put_result(object, Bytes::from_static(b"{}")).await;
+        for draft in &mut drafts {
+            let stored = draft.write(Bytes::from_static(b"{}")).await;
             stored.expect("stored");
         }
         assert!(storage.has_result(&object).await.expect("known"));
@@ -454,6 +525,9 @@ mod tests {
         assert_eq!(read, Bytes::from_static(b"{}"));
 
         let later = Utc::now() + Duration::from_secs(60);
+        let found = storage.results_before(later).concat().await;
+        assert_eq!(found, [], "they may be recorded yet");
+        drop(drafts);
         let mut found: Vec<_> = storage.results_before(later).concat().await;
         found.sort();
         let mut both = vec![object.clone(), other.clone()];
@@ -468,22 +542,42 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn uploads_that_nobody_needs_are_removed() {
+    async fn a_draft_that_is_discarded_goes_once_it_is_written() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let (engine, owner, _jobs) = engine().await;
+        let storage = Storage::local(directory.path(), owner).expect("opens");
+        for _ in 0..20 {
+            let mut draft = storage.draft(&key());
+            let object = draft.object().clone();
+            // Nobody waits for the write, which goes on.
+            tokio::select! {
+                biased;
+                () = tokio::task::yield_now() => {}
+                _ = draft.write(Bytes::from(vec![b' '; 1 << 20])) => {}
+            }
+            draft.discard(&engine).await;
+            assert!(!storage.has_result(&object).await.expect("known"));
+        }
+    }
+
+    #[tokio::test]
+    async fn uploads_are_removed_by_name_unless_they_came_again() {
         let directory = tempfile::tempdir().expect("temporary directory");
         let storage = storage(directory.path()).await;
-        let ids = ["a", "b", "c"].map(|id| JobId::parse(id).expect("valid"));
-        for id in &ids {
-            let stored = storage.put_upload(id, "d1", Bytes::from_static(b"x")).await;
-            stored.expect("stored");
-        }
-        let needed = HashSet::from([storage.upload_name(&ids[0], "d1")]);
-        let later = Utc::now() + Duration::from_secs(60);
-        storage.remove_upload(&ids[1], "d1").await;
-        storage.remove_uploads_before(later, &needed).await;
-        assert!(storage.get_upload(&ids[0], "d1").await.is_ok());
-        for id in &ids[1..] {
-            let gone = storage.get_upload(id, "d1").await.expect_err("removed");
-            assert!(gone.is_missing());
-        }
+        let id = JobId::parse("a").expect("valid");
+        let stored = storage.put_upload(&id, "d1", Bytes::from_static(b"x"));
+        stored.await.expect("stored");
+        assert_eq!(storage.uploads_size().await.expect("known"), 1);
+        let minute = Duration::from_secs(60);
+        let (earlier, later) = (Utc::now() - minute, Utc::now() + minute);
+        let found: Vec<_> = storage.uploads_before(earlier).collect().await;
+        assert!(found.is_empty());
+        let found: Vec<_> = storage.uploads_before(later).collect().await;
+        assert_eq!(found, [storage.upload_name(&id, "d1")]);
+        storage.remove_upload_before(&found[0], earlier).await;
+        assert!(storage.get_upload(&id, "d1").await.is_ok());
+        storage.remove_upload_before(&found[0], later).await;
+        let gone = storage.get_upload(&id, "d1").await.expect_err("removed");
+        assert!(gone.is_missing());
     }
 }

@@ -76,15 +76,15 @@ pub(crate) enum Refused {
          the setting {SETTING} can name private hosts that are to be reached"
     )]
     NotPublic {
-        /// The host in the URL, with the address it resolved to.
+        /// The host in the URL.
         host: String,
-        /// What the address is.
+        /// What its address is.
         reason: &'static str,
     },
     /// It is a cloud's metadata service, which no setting opens.
     #[error("{host} is a cloud metadata address, which is never connected to")]
     Metadata {
-        /// The host in the URL, with the address it resolved to.
+        /// The host in the URL.
         host: String,
     },
 }
@@ -175,11 +175,7 @@ impl AddressPolicy {
         if self.public_in_tests == Some(address) {
             return Ok(());
         }
-        let host = if normal(host) == address.to_string() {
-            host.to_owned()
-        } else {
-            format!("{host} ({address})")
-        };
+        let host = host.to_owned();
         if ranges::is_metadata(address) {
             return Err(Refused::Metadata { host });
         }
@@ -207,7 +203,8 @@ impl AddressPolicy {
     }
 }
 
-fn is_localhost(name: &str) -> bool {
+/// Whether a name is one of those that always mean this machine.
+pub(crate) fn is_localhost(name: &str) -> bool {
     let name = normal(name);
     name == "localhost" || name.ends_with(".localhost")
 }

@@ -2,7 +2,8 @@
 
 use super::Api;
 use super::caller::Caller;
-use super::generate::{Warning, conflict, read_json};
+use super::document::Document;
+use super::generate::{Warning, conflict};
 use super::openapi::{BatchId, Id, ImageUrl, Parameters, PresetName, WebUrl};
 use super::status::Status;
 use crate::engine::{AcceptedBatch, NewBatch};
@@ -11,7 +12,6 @@ use crate::fault;
 use crate::json;
 use crate::request::BatchRequest;
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -93,12 +93,13 @@ pub(super) struct AcceptedBatchBody {
 pub(super) async fn batch(
     State(api): State<Api>,
     caller: Caller,
-    body: Body,
+    document: Document,
 ) -> Result<Response, ApiError> {
     let images = api.max_batch_size;
     let most = json::MAX_VALUES + images * json::VALUES_OF_AN_IMAGE;
-    let body = read_json(body, api.max_request_size, most).await?;
-    let request = BatchRequest::read(&body, images, api.outbound.policy())?;
+    let outbound = api.outbound.clone();
+    let read = move |body: &Value| BatchRequest::read(body, images, outbound.policy());
+    let request = document.read(&api, most, read).await??;
     let jobs: Vec<_> = request.jobs.iter().map(|(id, _)| id.to_string()).collect();
     let batch = NewBatch {
         id: request.id.clone(),

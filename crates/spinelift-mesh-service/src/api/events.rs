@@ -1,11 +1,13 @@
 //! `GET …/mesh/{job_id}/events`: the progress of a job as it is made, as server-sent events.
 
+use super::held::Holding;
 use super::openapi::EventMessage;
 use super::{Api, Named};
+use crate::client::Client;
 use crate::engine::Watch;
 use crate::error::ApiError;
 use crate::job::{Batch, Counts, Job, JobId, JobState, Progress};
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -45,6 +47,7 @@ const END: &str = "end";
 pub(super) async fn events(
     State(api): State<Api>,
     Path(id): Path<String>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let named = api.named(&id).await?;
@@ -56,7 +59,13 @@ pub(super) async fn events(
     if has_ended && last == Some(END) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
+    // What has ended is told at once.
+    let place = match has_ended {
+        true => None,
+        false => Some(api.held.enter(&client.to_string())?),
+    };
     let follower = Follower {
+        _place: place,
         watch: api.engine.watch(&id),
         base: api.result_urls.base(&headers),
         sent: last.and_then(Place::parse),
@@ -97,6 +106,7 @@ struct ProgressBody<'a> {
 /// Follows a job or batch for one client. It looks only when the client has taken what there was,
 /// so it never holds more than the steps of one job.
 struct Follower {
+    _place: Option<Holding>,
     api: Api,
     id: JobId,
     base: String,

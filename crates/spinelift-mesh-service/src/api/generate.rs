@@ -1,6 +1,7 @@
 //! `POST …/mesh/generate`: accepts a job.
 
 use super::caller::{Caller, Name};
+use super::document::Document;
 use super::openapi::{Id, ImageUrl, Parameters, PresetName, WebUrl};
 use super::status::{JobStatus, Status};
 use super::wait::Wait;
@@ -11,9 +12,7 @@ use crate::fault;
 use crate::job::{Job, JobId, JobRequest, JobState};
 use crate::json;
 use crate::request::{Invalid, MeshRequest};
-use crate::request_body::refusal;
 use axum::Json;
-use axum::body::{Body, to_bytes};
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -124,11 +123,13 @@ pub(super) async fn generate(
     State(api): State<Api>,
     caller: Caller,
     RawQuery(query): RawQuery,
-    body: Body,
+    document: Document,
 ) -> Result<Response, ApiError> {
     let wait = Wait::read(query.as_deref());
-    let body = read_json(body, api.max_request_size, json::MAX_VALUES).await?;
-    let (wait, request) = both(wait, MeshRequest::read(&body, api.outbound.policy()))?;
+    let outbound = api.outbound.clone();
+    let read = move |body: &Value| MeshRequest::read(body, outbound.policy());
+    let request = document.read(&api, json::MAX_VALUES, read).await?;
+    let (wait, request) = both(wait, request)?;
     let name = caller.name(request.id)?;
     let state = api.accept(&caller, &name, request.request).await?;
     api.answer(&caller, &name.id, &state, request.warnings, wait)
@@ -196,7 +197,7 @@ impl Api {
         wait: Option<Wait>,
     ) -> Result<Response, ApiError> {
         if let Some(wait) = wait
-            && let Some(job) = self.ended(id, wait).await?
+            && let Some(job) = self.ended(id, wait, &caller.client).await?
         {
             let body = self.ended_body(caller, &job, warnings).await?;
             return Ok(Json(body).into_response());
@@ -231,30 +232,12 @@ impl Api {
         Ok(EndedBody::Completed(CompletedBody {
             job_id: job.id.to_string(),
             status: Status::Completed,
-            result_url: self.result_urls.of_job(&caller.base_url, job).await,
+            result_url: self.result_urls.of_job_under(&caller.base_url, job).await,
             cached: job.cached,
             result,
             warnings,
         }))
     }
-}
-
-/// Reads JSON whatever the content type says it is: clients get that header wrong.
-pub(super) async fn read_json(body: Body, limit: usize, most: usize) -> Result<Value, ApiError> {
-    let bytes = to_bytes(body, limit).await.map_err(|error| {
-        refusal(&error).unwrap_or_else(|| ApiError::of_status(StatusCode::BAD_REQUEST))
-    })?;
-    json::read(&bytes, most).map_err(|error| {
-        if error.is_data() {
-            return Invalid::too_many_values(most).into();
-        }
-        ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "INVALID_JSON",
-            format!("The request body is not JSON: {error}"),
-            json!({ "line": error.line(), "column": error.column() }),
-        )
-    })
 }
 
 pub(super) fn conflict(id: &JobId) -> ApiError {

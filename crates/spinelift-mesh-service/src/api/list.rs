@@ -6,7 +6,7 @@ use super::status::JobStatus;
 use crate::engine::{Filter, StateFilter};
 use crate::error::ApiError;
 use crate::job::JobId;
-use crate::request::{Invalid, wrong};
+use crate::request::{Invalid, MAX_ERRORS, wrong};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
@@ -92,6 +92,10 @@ fn read_filter(query: &str) -> Result<Filter, Invalid> {
             let message = format!("{name} {reason}");
             errors.push(wrong(&name, &Value::from(&*value), &message));
         }
+        // More are not told anyway, and looking for repeats takes longer with each.
+        if errors.len() >= MAX_ERRORS {
+            break;
+        }
         seen.push(name);
     }
     match errors.is_empty() {
@@ -157,5 +161,7 @@ mod tests {
         ] {
             assert_eq!(read(query).expect_err(query), mistakes, "{query}");
         }
+        let names: Vec<_> = (0..16_700).map(|n| format!("{n:x}")).collect();
+        assert_eq!(read(&names.join("&")).expect_err("unknown"), MAX_ERRORS);
     }
 }

@@ -2,17 +2,17 @@
 
 use super::openapi::{Id, NormalizedParameters};
 use super::status::Status;
-use super::{Api, Named};
+use super::{Api, Named, not_found};
 use crate::engine::Filter;
 use crate::error::ApiError;
 use crate::job::{Job, JobError, JobId, JobState};
-use crate::result_url::CACHE_CONTROL as CACHING;
-use axum::Json;
+use crate::result_url::{CACHE_CONTROL as CACHING, Signed};
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -128,18 +128,34 @@ enum ResultBody {
 pub(super) async fn result(
     State(api): State<Api>,
     Path(id): Path<String>,
+    signed: Option<Extension<Signed>>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    match api.named(&id).await? {
+    let signed = signed.map(|Extension(signed)| signed);
+    let named = api.named(&id).await?;
+    if signed
+        .as_ref()
+        .is_some_and(|signed| signed.generation != named.generation())
+    {
+        // Deleted since the signature was checked, and the name used again.
+        return Err(not_found(&id));
+    }
+    match named {
         Named::Job(job) => Ok(answer(mesh(&api, &job).await?, &headers)),
         Named::Batch(batch) => {
             let base = api.result_urls.base(&headers);
-            Ok(Json(batch_results(&api, &batch.id, &base).await?).into_response())
+            Ok(Json(batch_results(&api, &batch.id, &base, signed.as_ref()).await?).into_response())
         }
     }
 }
 
-async fn batch_results(api: &Api, id: &JobId, base: &str) -> Result<BatchResults, ApiError> {
+/// With a signed URL others are had that expire when it does: else it would never end.
+async fn batch_results(
+    api: &Api,
+    id: &JobId,
+    base: &str,
+    signed: Option<&Signed>,
+) -> Result<BatchResults, ApiError> {
     let mut filter = Filter {
         batch: Some(id.clone()),
         limit: AT_ONCE,
@@ -152,7 +168,12 @@ async fn batch_results(api: &Api, id: &JobId, base: &str) -> Result<BatchResults
             results.push(BatchResult {
                 job_id: job.id.to_string(),
                 status: Status::of(&job.state),
-                result_url: api.result_url(job, base).await,
+                result_url: match job.state {
+                    JobState::Completed => {
+                        Some(api.result_urls.of_job_until(base, job, signed).await)
+                    }
+                    _ => None,
+                },
                 error: job.state.error(),
             });
         }

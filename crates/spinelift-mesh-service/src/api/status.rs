@@ -166,7 +166,7 @@ impl Api {
     /// Where the result of a job is, if it has one.
     pub(super) async fn result_url(&self, job: &Job, base: &str) -> Option<String> {
         match job.state {
-            JobState::Completed => Some(self.result_urls.of_job(base, job).await),
+            JobState::Completed => Some(self.result_urls.of_job_under(base, job).await),
             _ => None,
         }
     }
@@ -206,7 +206,7 @@ impl Api {
             counts: batch.counts,
             created_at: shown(batch.created_at),
             finished_at: batch.finished_at.map(shown),
-            result_url: ended.then(|| self.result_urls.under(base, &batch.id)),
+            result_url: ended.then(|| self.result_urls.of_batch_under(base, batch)),
         }
     }
 }

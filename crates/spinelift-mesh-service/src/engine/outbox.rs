@@ -98,7 +98,9 @@ pub struct Delivery {
     pub id: DeliveryId,
     /// The job or batch that ended.
     pub of: JobId,
-    /// The server of its receiver, as `host:port`.
+    /// Which job or batch of that name it was: see [`Job::generation`](crate::job::Job::generation).
+    pub generation: u64,
+    /// The server of its receiver, by its host.
     pub receiver: String,
     /// How often it was attempted, since it was made or replayed.
     pub attempts: u32,

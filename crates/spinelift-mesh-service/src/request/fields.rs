@@ -1,13 +1,12 @@
 //! The fields of a request, each of which is read on its own.
 
-use super::MAX_WARNINGS;
-use super::echo::{echo, start_of, wrong};
+use super::echo::{MAX_ECHO, echo, start_of, wrong};
 use crate::address::{AddressPolicy, Refused};
 use crate::job::JobId;
 use crate::redacted::RedactedUrl;
 use serde_json::{Map, Value, json};
 use spinelift_mesh::parameters::{PRESETS, Preset};
-use spinelift_mesh::{MeshParameters, Warning};
+use spinelift_mesh::{MAX_WARNINGS, MeshParameters, Warning};
 use url::Url;
 
 /// Longest URL, in bytes.
@@ -135,7 +134,7 @@ impl<'a> Fields<'a> {
             .filter(|name| !known.contains(&name.as_str()));
         let path = self.path.clone();
         self.warn(unknown.map(|name| {
-            let name = start_of(&name.escape_debug().to_string());
+            let name: String = name.escape_debug().take(MAX_ECHO).collect();
             json!({
                 "code": "UNKNOWN_FIELD",
                 "message": format!("unknown field `{path}{name}` was ignored"),

@@ -120,7 +120,7 @@ pub(super) const OPTIONAL_SECRET: SecretKind<Option<Secret>> = Kind {
 };
 
 pub(super) const IP: Kind<IpAddr> = Kind {
-    expected: "an IP address",
+    expected: "an IP address, like 127.0.0.1",
     parse: |text| text.parse().ok(),
 };
 

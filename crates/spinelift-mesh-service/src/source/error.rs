@@ -6,6 +6,7 @@ use crate::address::{ObjectRefused, Outbound, Refused, ResolveError, Unreachable
 use crate::job::JobError;
 use crate::memory::TooLarge;
 use crate::redacted::RedactedUrl;
+use crate::request::MAX_URL;
 use serde_json::{Value, json};
 use spinelift_mesh::MeshError;
 use spinelift_mesh::error::ImageLoadError;
@@ -48,6 +49,7 @@ pub(super) enum Fault {
     TooLarge(usize),
     TooManyRedirects(usize),
     BadRedirect(String),
+    LongRedirect,
     Refused(Refused),
     Memory(TooLarge),
     /// The S3 server failed, in its words.
@@ -106,6 +108,7 @@ impl Fault {
             | Fault::TooLarge(_)
             | Fault::TooManyRedirects(_)
             | Fault::BadRedirect(_)
+            | Fault::LongRedirect
             | Fault::Refused(_)
             | Fault::ObjectRefused(_)
             | Fault::Memory(_) => false,
@@ -152,6 +155,7 @@ impl Fault {
                 json!({ "reason": "too_many_redirects", "max_redirects": limit })
             }
             Fault::BadRedirect(_) => json!({ "reason": "redirect_scheme" }),
+            Fault::LongRedirect => json!({ "reason": "redirect_too_long", "max_bytes": MAX_URL }),
             Fault::Refused(_) | Fault::ObjectRefused(_) => {
                 json!({ "reason": "address_not_allowed" })
             }
@@ -266,6 +270,9 @@ impl fmt::Display for SourceError {
                     f,
                     "redirects to a {scheme}: URL; only http and https are followed"
                 )
+            }
+            Fault::LongRedirect => {
+                write!(f, "redirects to a URL of more than {MAX_URL} bytes")
             }
             Fault::Refused(refused) => write!(f, "was refused: {refused}"),
             Fault::ObjectRefused(refused) => write!(f, "was refused: {refused}"),

@@ -10,6 +10,7 @@ use super::{Image, SourceError};
 use crate::address::Outbound;
 use crate::memory::MemoryBudget;
 use crate::redacted::RedactedUrl;
+use crate::request::MAX_URL;
 use reqwest::Response;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, LOCATION};
 use url::Url;
@@ -141,8 +142,15 @@ fn redirect(response: &Response, from: &RedactedUrl) -> Option<Result<RedactedUr
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
     }
-    let location = response.headers().get(LOCATION)?.to_str().ok()?;
-    let next = from.reveal().join(location).ok()?;
+    let location = response.headers().get(LOCATION)?;
+    // A head may be hundreds of kilobytes long, and where it leads is told, logged and stored.
+    if location.len() > MAX_URL {
+        return Some(Err(Fault::LongRedirect));
+    }
+    let next = from.reveal().join(location.to_str().ok()?).ok()?;
+    if next.as_str().len() > MAX_URL {
+        return Some(Err(Fault::LongRedirect));
+    }
     Some(match next.scheme() {
         "http" | "https" => Ok(RedactedUrl::new(without_fragment(next))),
         scheme => Err(Fault::BadRedirect(scheme.to_owned())),

@@ -14,6 +14,7 @@ pub(crate) use object::Buckets;
 use crate::address::Outbound;
 use crate::memory::{MemoryBudget, Reservation};
 use crate::redacted::RedactedUrl;
+use crate::stopwatch::Stopwatch;
 use body::Received;
 use bytes::Bytes;
 use cache::SourceCache;
@@ -91,8 +92,13 @@ impl Sources {
         }
     }
 
-    /// The image. Faults that may pass are tried again, all others fail at once.
-    pub(crate) async fn load(&self, url: &RedactedUrl) -> Result<Image, SourceError> {
+    /// The image. Faults that may pass are tried again, all others fail at once. The stopwatch
+    /// stands still while this waits for memory.
+    pub(crate) async fn load(
+        &self,
+        url: &RedactedUrl,
+        stopwatch: &Stopwatch,
+    ) -> Result<Image, SourceError> {
         let fetch = Fetch {
             outbound: &self.outbound,
             buckets: &self.buckets,
@@ -100,7 +106,7 @@ impl Sources {
             memory: &self.memory,
             limit: self.limits.bytes,
         };
-        let mut deadlines = Deadlines::new(&self.limits);
+        let mut deadlines = Deadlines::new(&self.limits, stopwatch);
         let mut tried = 1;
         loop {
             let error = match fetch.run(url, &mut deadlines).await {

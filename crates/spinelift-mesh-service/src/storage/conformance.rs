@@ -78,6 +78,7 @@ async fn owner() -> Owner {
         queue_length: 1,
         jobs_per_client: 1,
         lanes: 1,
+        client_lanes: 1,
         delivery_lanes: 1,
         attempts: 1,
     };
@@ -87,13 +88,18 @@ async fn owner() -> Owner {
 }
 
 fn name(storage: &Storage, image: u8) -> ResultObject {
-    storage.name_result(&ResultKey::new(&[image; 32], &MeshParameters::default()))
+    let key = ResultKey::new(&[image; 32], &MeshParameters::default());
+    ResultObject::new(&key, &storage.owner)
 }
 
 async fn own_results(storage: &Storage, before: DateTime<Utc>) -> Vec<ResultObject> {
     let mut found: Vec<_> = storage.results_before(before).concat().await;
     found.sort();
     found
+}
+
+async fn old_uploads(storage: &Storage, before: DateTime<Utc>) -> Vec<String> {
+    storage.uploads_before(before).collect().await
 }
 
 /// Later than anything that is stored, by the clock of whatever server.
@@ -105,7 +111,7 @@ fn later() -> DateTime<Utc> {
 async fn what_is_stored_is_there_until_it_is_removed() {
     for backend in Backend::all().await {
         let storage = backend.open(owner().await).await;
-        let objects = [name(&storage, 1), name(&storage, 1), name(&storage, 2)];
+        let objects = [1, 1, 2].map(|image| name(&storage, image));
         let missing = storage.get_result(&objects[0]).await;
         assert!(missing.expect_err("not yet stored").is_missing());
         assert!(!storage.has_result(&objects[0]).await.expect("known"));
@@ -171,7 +177,9 @@ async fn nobody_sees_or_removes_what_is_others() {
         assert_eq!(own_results(&own, later()).await, [objects[0].clone()]);
         assert_eq!(own_results(&other, later()).await, [objects[1].clone()]);
         assert_eq!(own_results(&own, Utc::now() - TimeDelta::days(1)).await, []);
-        own.remove_uploads_before(later(), &HashSet::new()).await;
+        for name in old_uploads(&own, later()).await {
+            own.remove_upload_before(&name, later()).await;
+        }
         own.remove_results(&objects[..1]).await;
         assert!(own.get_upload(&id, "d").await.is_err());
         assert!(other.get_upload(&id, "d").await.is_ok());
@@ -198,20 +206,42 @@ async fn nodes_with_the_same_jobs_share_what_they_store() {
 }
 
 #[tokio::test]
-async fn an_image_that_is_needed_is_not_swept_away() {
+async fn images_that_are_left_are_found_with_their_sizes() {
     for backend in Backend::all().await {
         let storage = backend.open(owner().await).await;
-        let ids = ["needed", "left"].map(|id| JobId::parse(id).expect("an id"));
+        assert_eq!(storage.uploads_size().await.expect("known"), 0);
+        let ids = ["one", "two"].map(|id| JobId::parse(id).expect("an id"));
         for id in &ids {
-            let stored = storage
-                .put_upload(id, "d", Bytes::from_static(b"image"))
-                .await;
-            stored.expect("stored");
+            let stored = storage.put_upload(id, "d", Bytes::from_static(b"image"));
+            stored.await.expect("stored");
         }
-        let needed = HashSet::from([storage.upload_name(&ids[0], "d")]);
-        storage.remove_uploads_before(later(), &needed).await;
-        assert!(storage.get_upload(&ids[0], "d").await.is_ok());
-        assert!(storage.get_upload(&ids[1], "d").await.is_err());
+        assert_eq!(storage.uploads_size().await.expect("known"), 10);
+        let mut names = ids.each_ref().map(|id| storage.upload_name(id, "d"));
+        names.sort();
+        let mut found = old_uploads(&storage, later()).await;
+        found.sort();
+        assert_eq!(found, names);
+        let earlier = Utc::now() - TimeDelta::days(1);
+        assert_eq!(old_uploads(&storage, earlier).await, [""; 0]);
+        storage.remove_upload_before(&names[0], earlier).await;
+        assert_eq!(storage.uploads_size().await.expect("known"), 10);
+        storage.remove_upload_before(&names[0], later()).await;
+        assert_eq!(old_uploads(&storage, later()).await, names[1..]);
+    }
+}
+
+#[tokio::test]
+async fn a_draft_is_no_leftover() {
+    for backend in Backend::all().await {
+        let storage = backend.open(owner().await).await;
+        let key = ResultKey::new(&[1; 32], &MeshParameters::default());
+        let mut draft = storage.draft(&key);
+        let written = draft.write(Bytes::from_static(b"{}")).await;
+        written.expect("stored");
+        let object = draft.object().clone();
+        assert_eq!(own_results(&storage, later()).await, []);
+        drop(draft);
+        assert_eq!(own_results(&storage, later()).await, [object]);
     }
 }
 

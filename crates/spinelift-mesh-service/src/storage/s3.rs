@@ -1,5 +1,6 @@
 //! A bucket of an S3 server as the storage. Many nodes may share one.
 
+use super::draft::Drafts;
 use super::{OpenStorageError, Storage, StorageError};
 use crate::engine::{Owner, ResultObject};
 use crate::result_url::CACHE_CONTROL;
@@ -65,6 +66,7 @@ impl Storage {
         let storage = Self {
             store: Arc::new(s3.store(bucket)?),
             owner,
+            drafts: Drafts::default(),
             bucket: Some(Arc::new(Bucket {
                 prefix: prefix.to_owned(),
                 public: s3.public(bucket)?,
@@ -145,6 +147,9 @@ fn said(error: &Error, words: &[&str]) -> bool {
     words.iter().any(|word| text.contains(word))
 }
 
+/// Where instances are asked for credentials, the last place where any are looked for.
+const METADATA: &[&str] = &["/latest/api/token", "/latest/meta-data"];
+
 /// What servers say of credentials that they do not know, or no more.
 const CREDENTIALS: &[&str] = &[
     "ExpiredToken",
@@ -167,7 +172,10 @@ const DENIED: &[&str] = &["AccessDenied", "401 Unauthorized", "403 Forbidden"];
 /// What is wrong, and which setting may be. The text of the store comes last: it says all, and at
 /// length.
 fn diagnosis(error: &Error) -> String {
-    let cause = if is_no_bucket(error) {
+    let cause = if said(error, METADATA) {
+        "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, unless this is \
+         where AWS gives them"
+    } else if is_no_bucket(error) {
         "there is no such bucket (S3_BUCKET)"
     } else if said(error, CREDENTIALS) {
         "the server does not accept the credentials (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, \
@@ -181,15 +189,26 @@ fn diagnosis(error: &Error) -> String {
          s3:ListBucket"
     } else {
         match transport(error) {
-            Some(HttpErrorKind::Connect) => {
-                "no connection comes about (S3_ENDPOINT; without AWS_ACCESS_KEY_ID, to where AWS \
-                 gives credentials)"
-            }
+            Some(HttpErrorKind::Connect) => "no connection comes about (S3_ENDPOINT)",
             Some(HttpErrorKind::Timeout) => "the server does not answer in time (S3_TIMEOUT)",
             _ => "the server cannot do it (S3_ENDPOINT)",
         }
     };
-    format!("{cause}: {error}")
+    // The store says where it was and how often it tried, but not always why it failed.
+    let text = error.to_string();
+    match innermost(error).filter(|reason| !text.contains(reason)) {
+        Some(reason) => format!("{cause}: {text}: {reason}"),
+        None => format!("{cause}: {text}"),
+    }
+}
+
+/// The last error in the chain.
+fn innermost(error: &Error) -> Option<String> {
+    let mut source = error.source()?;
+    while let Some(next) = source.source() {
+        source = next;
+    }
+    Some(source.to_string())
 }
 
 /// How the connection failed, if it was the connection.

@@ -22,6 +22,7 @@ mod idempotency;
 mod jobs;
 mod log;
 mod metrics;
+mod pages;
 mod parameters;
 mod restart;
 mod s3;

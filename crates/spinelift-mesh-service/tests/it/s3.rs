@@ -139,7 +139,7 @@ async fn a_presigned_url_is_fetched_from_the_bucket_without_any_key() {
     let (code, headers, mesh) = fetch(url).await;
     assert_eq!((code, &mesh), (200, &service.result("job").await.body));
     assert_eq!(headers["content-type"], "application/json");
-    assert_eq!(headers["cache-control"], "private, max-age=3600");
+    assert_eq!(headers["cache-control"], "private, no-cache");
     // Nothing else is opened by it.
     let other = url.replace("/results/", "/uploads/");
     assert!(fetch(&other).await.0 >= 400);

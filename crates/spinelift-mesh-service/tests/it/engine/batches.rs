@@ -51,8 +51,9 @@ async fn a_batch_counts_the_ends_of_its_jobs_and_is_told_once() {
     let (delivery, _lane) = engine.due().await.unwrap().unwrap();
     assert_eq!(
         (delivery.of, &*delivery.receiver),
-        (id("b"), "receiver.example:80")
+        (id("b"), "receiver.example")
     );
+    assert_eq!(delivery.generation, seen.generation);
 }
 
 #[tokio::test]
@@ -105,8 +106,11 @@ async fn to_cancel_a_batch_is_to_cancel_its_jobs() {
     let done = claim(&engine).await;
     engine.finish(&done, completed()).await.unwrap();
     let running = claim(&engine).await;
+    engine.report(&running, Progress::from(Step::SimplifyContour));
     assert_eq!(engine.cancel(&id("b")).await, Ok(Some(Cancelled::Now)));
     assert!(running.stop.is_cancelled());
+    let stopped = engine.get(&running.job.id).await.unwrap().unwrap();
+    assert_eq!(stopped.progress.percent, 50, "how far it had come stays");
     assert_eq!(engine.backlog().await.unwrap().waiting, 0);
     let seen = get(&engine, "b").await;
     assert_eq!((seen.counts.completed, seen.counts.failed), (1, 2));

@@ -177,3 +177,55 @@ async fn a_watch_tells_of_every_change() {
     assert_eq!(state(&engine, "a").await, JobState::Completed);
     assert_eq!(engine.progress(&id("a")).await, Ok(None));
 }
+
+#[tokio::test]
+async fn a_cancel_that_falls_on_the_start_of_a_job_stops_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = open(directory.path()).engine;
+    engine.accept(job("a")).await.unwrap();
+    let other = rusqlite::Connection::open(directory.path().join("jobs.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // Both are sent, one behind the other, before the first of them can be written.
+    let a = id("a");
+    let (claimed, cancelled, ()) = tokio::join!(engine.claim(), engine.cancel(&a), async {
+        other.execute_batch("ROLLBACK").unwrap();
+    });
+    let (claim, _lane) = claimed.unwrap().unwrap();
+    assert_eq!(cancelled, Ok(Some(Cancelled::Now)));
+    assert!(claim.stop.is_cancelled());
+    engine.report(&claim, Progress::from(Step::CreateMask));
+    assert_eq!(engine.progress(&id("a")).await, Ok(None));
+    let fenced = engine.finish(&claim, completed()).await;
+    assert_eq!(fenced, Ok(Fenced::Superseded));
+}
+
+#[tokio::test]
+async fn what_was_begun_for_a_deleted_job_counts_for_nothing_to_the_next_of_its_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = open(directory.path()).engine;
+    engine.accept(job("a")).await.unwrap();
+    let old = claim(&engine).await;
+    engine.cancel(&id("a")).await.unwrap();
+    engine.delete(&id("a")).await.unwrap();
+    engine.accept(job("a")).await.unwrap();
+    let new = claim(&engine).await;
+    assert_eq!((old.job.attempts, new.job.attempts), (1, 1));
+    assert_ne!(old.job.generation, new.job.generation);
+
+    engine.report(&old, Progress::from(Step::CreateMask));
+    assert_eq!(engine.progress(&id("a")).await, Ok(Some((1, vec![]))));
+    for outcome in [completed(), failed()] {
+        let fenced = engine.finish(&old, outcome).await;
+        assert_eq!(fenced, Ok(Fenced::Superseded));
+    }
+    assert_eq!(engine.release(&old).await, Ok(Fenced::Superseded));
+    assert!(!new.stop.is_cancelled());
+    assert_eq!(engine.backlog().await.unwrap().waiting, 0);
+
+    engine.report(&new, Progress::from(Step::CreateMask));
+    let seen = engine.get(&id("a")).await.unwrap().unwrap();
+    assert_eq!(seen.state, JobState::Running);
+    assert_eq!(seen.progress, Progress::from(Step::CreateMask));
+    let fenced = engine.finish(&new, completed()).await;
+    assert_eq!(fenced, Ok(Fenced::Recorded));
+}
