@@ -18,11 +18,6 @@ AWAITED = {
     "NODE_NAME",
     "REDIS_NAMESPACE",
     "ROLE",
-    "S3_BUCKET",
-    "S3_ENDPOINT",
-    "S3_PATH_STYLE",
-    "S3_PREFIX",
-    "S3_REGION",
 }
 
 

@@ -7,7 +7,7 @@ use crate::output::write_stdout;
 use serde_json::json;
 use spinelift_mesh_service::engine::sqlite::OpenError;
 use spinelift_mesh_service::settings::{LogFormat, warn_of_misspelt};
-use spinelift_mesh_service::{Service, Settings, SettingsError, StartError};
+use spinelift_mesh_service::{OpenStorageError, Service, Settings, SettingsError, StartError};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -116,7 +116,9 @@ pub(crate) fn not_started(error: StartError) -> Problem {
                 _ => (error.to_string(), "Change HOST or PORT.".to_owned()),
             }
         }
-        StartError::Storage(_) => (
+        StartError::Storage(
+            OpenStorageError::Directory { .. } | OpenStorageError::Store { .. },
+        ) => (
             error.to_string(),
             "Set STORAGE_PATH to a folder that this user may write to.".to_owned(),
         ),

@@ -108,11 +108,13 @@ impl Readiness {
             let written = storage.check().await;
             written.map_err(|error| {
                 tracing::warn!(%error, "the result storage cannot be written");
-                "results cannot be stored: see the log, and check the disk of STORAGE_PATH for \
-                 space and permissions"
-                    .to_owned()
+                format!(
+                    "results cannot be stored: see the log, and check {}",
+                    storage.remedy()
+                )
             })
         };
+        let place = format!("the result storage ({})", self.storage.settings());
         let Disks {
             jobs: jobs_probe,
             objects: objects_probe,
@@ -120,7 +122,7 @@ impl Readiness {
         } = &mut *disks;
         let (jobs, objects) = tokio::join!(
             jobs_probe.ask("the job database (DATABASE_PATH)", jobs),
-            objects_probe.ask("the result storage (STORAGE_PATH)", objects),
+            objects_probe.ask(&place, objects),
         );
         let checks = [jobs, objects];
         *known = Some((Instant::now(), checks.clone()));
@@ -157,7 +159,7 @@ impl Probe {
         let task = self.0.get_or_insert_with(|| tokio::spawn(check));
         let Ok(ended) = tokio::time::timeout(LIMIT, task).await else {
             return Err(format!(
-                "{what} does not answer within {} s: check its disk",
+                "{what} does not answer within {} s: check its disk or server",
                 LIMIT.as_secs()
             ));
         };

@@ -15,11 +15,15 @@ impl RedactedUrl {
         Self(url)
     }
 
-    /// The server, by its host: one machine has many ports, and a name may end in a dot.
+    /// The server, by its host: one machine has many ports, and a name may end in a dot. Of an
+    /// object in S3 its bucket, as `s3://bucket`.
     #[must_use]
     pub fn server(&self) -> String {
         let host = self.0.host_str().unwrap_or_default();
-        host.strip_suffix('.').unwrap_or(host).to_owned()
+        match self.0.scheme() {
+            "s3" => format!("s3://{host}"),
+            _ => host.strip_suffix('.').unwrap_or(host).to_owned(),
+        }
     }
 
     /// The program behind it, by host and port: two on one machine may be two applications.

@@ -1,19 +1,24 @@
 //! Where results and uploaded images are kept.
 
+#[cfg(test)]
+mod conformance;
 mod draft;
+mod s3;
 
 pub(crate) use draft::Draft;
 
 use crate::engine::{Owner, ResultKey, ResultObject};
 use crate::job::JobId;
 use crate::private;
+use crate::s3::S3Error;
 use axum::body::Bytes;
 use chrono::{DateTime, Utc};
 use draft::Drafts;
 use futures_util::stream::{Stream, StreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{Attributes, ObjectStore, ObjectStoreExt, PutOptions, PutPayload};
+use s3::Bucket;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::io;
@@ -27,6 +32,8 @@ pub(crate) struct Storage {
     store: Arc<dyn ObjectStore>,
     owner: Owner,
     drafts: Drafts,
+    /// Of S3; none for a directory.
+    bucket: Option<Arc<Bucket>>,
 }
 
 /// The storage cannot be used at all.
@@ -48,6 +55,20 @@ pub enum OpenStorageError {
         /// What the store said.
         source: object_store::Error,
     },
+    /// The setting is missing.
+    #[error("STORAGE_BACKEND=s3 needs S3_BUCKET, the bucket to keep results in")]
+    NoBucket,
+    /// The S3 server cannot be used with these settings.
+    #[error(transparent)]
+    S3(#[from] S3Error),
+    /// The bucket cannot be used.
+    #[error("results cannot be stored in the S3 bucket {bucket}: {reason}")]
+    Bucket {
+        /// `S3_BUCKET`.
+        bucket: String,
+        /// What is wrong, and which setting may be.
+        reason: String,
+    },
 }
 
 /// An object could not be written, read or removed.
@@ -58,7 +79,7 @@ pub(crate) struct StorageError(#[from] object_store::Error);
 impl StorageError {
     /// Whether there is no such object, rather than no access to it.
     pub(crate) fn is_missing(&self) -> bool {
-        matches!(self.0, object_store::Error::NotFound { .. })
+        matches!(self.0, object_store::Error::NotFound { .. }) && !s3::is_no_bucket(&self.0)
     }
 }
 
@@ -83,6 +104,7 @@ impl Storage {
             store: Arc::new(store),
             owner,
             drafts: Drafts::default(),
+            bucket: None,
         })
     }
 
@@ -91,25 +113,43 @@ impl Storage {
         Draft::begin(self, key)
     }
 
+    /// Stores a result; it is safe on disk afterwards.
+    async fn put_result(&self, object: &ResultObject, result: Bytes) -> Result<(), StorageError> {
+        let key = self.result_key(object);
+        let attributes = match self.bucket {
+            // Files have none.
+            None => Attributes::new(),
+            Some(_) => s3::result_attributes(),
+        };
+        self.put(&key, result, attributes).await
+    }
+
     /// A result.
     pub(crate) async fn get_result(&self, object: &ResultObject) -> Result<Bytes, StorageError> {
-        self.get(&result_key(object)).await
+        self.get(&self.result_key(object)).await
     }
 
     /// Whether a result is there.
     pub(crate) async fn has_result(&self, object: &ResultObject) -> Result<bool, StorageError> {
-        match self.store.head(&result_key(object)).await {
+        match self.size(&self.result_key(object)).await {
             Ok(_) => Ok(true),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(StorageError(error)),
+            Err(error) if error.is_missing() => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
     /// Removes results; what cannot be removed is left to the sweeper.
     pub(crate) async fn remove_results(&self, objects: &[ResultObject]) {
-        for object in objects {
-            self.remove(&result_key(object)).await;
-        }
+        let keys: Vec<_> = objects
+            .iter()
+            .map(|object| self.result_key(object))
+            .collect();
+        let keys = futures_util::stream::iter(keys);
+        let removed = keys.map(|key| async move { self.remove(&key).await });
+        removed
+            .buffer_unordered(REMOVALS)
+            .for_each(std::future::ready)
+            .await;
     }
 
     /// All own results that were stored before a time, some at a time, without drafts. What was a
@@ -118,7 +158,7 @@ impl Storage {
         &self,
         time: DateTime<Utc>,
     ) -> impl Stream<Item = Vec<ResultObject>> + Send + use<> {
-        let all = self.store.list(Some(&Key::from(RESULTS)));
+        let all = self.store.list(Some(&self.own_results()));
         let (owner, drafts) = (self.owner.clone(), self.drafts.clone());
         let old = all.filter_map(move |found| {
             let old = found.ok().filter(|found| found.last_modified < time);
@@ -139,7 +179,8 @@ impl Storage {
         digest: &str,
         image: Bytes,
     ) -> Result<(), StorageError> {
-        self.put(&self.upload_key(id, digest), image).await
+        let key = self.upload_key(id, digest);
+        self.put(&key, image, Attributes::new()).await
     }
 
     /// The image that came with a job.
@@ -149,14 +190,12 @@ impl Storage {
 
     /// The size of the image that came with a job.
     pub(crate) async fn upload_size(&self, id: &JobId, digest: &str) -> Result<u64, StorageError> {
-        let found = self.store.head(&self.upload_key(id, digest)).await;
-        found.map(|found| found.size).map_err(StorageError)
+        self.size(&self.upload_key(id, digest)).await
     }
 
     /// The size of all own images that came with jobs.
     pub(crate) async fn uploads_size(&self) -> Result<u64, StorageError> {
-        let own = Key::from(format!("{UPLOADS}/{}", self.owner));
-        let mut all = self.store.list(Some(&own));
+        let mut all = self.store.list(Some(&self.own_uploads()));
         let mut size = 0;
         while let Some(found) = all.next().await {
             match found {
@@ -179,11 +218,12 @@ impl Storage {
         &self,
         time: DateTime<Utc>,
     ) -> impl Stream<Item = String> + Send + use<> {
-        let own = Key::from(format!("{UPLOADS}/{}", self.owner));
-        self.store.list(Some(&own)).filter_map(move |found| {
-            let old = found.ok().filter(|found| found.last_modified < time);
-            std::future::ready(old.map(|found| found.location.to_string()))
-        })
+        self.store
+            .list(Some(&self.own_uploads()))
+            .filter_map(move |found| {
+                let old = found.ok().filter(|found| found.last_modified < time);
+                std::future::ready(old.map(|found| found.location.to_string()))
+            })
     }
 
     /// Removes an image by its name, unless it has come again since a time.
@@ -207,20 +247,107 @@ impl Storage {
         for byte in Sha256::digest(id.as_str()) {
             let _ = write!(name, "{byte:02x}");
         }
-        Key::from(format!("{UPLOADS}/{}/{name}-{digest}", self.owner))
+        self.key(&format!("{UPLOADS}/{}/{name}-{digest}", self.owner))
+    }
+
+    /// The place of a result.
+    fn result_key(&self, object: &ResultObject) -> Key {
+        let name = object.as_str();
+        match self.bucket {
+            // Two hex digits make 256 directories.
+            None => {
+                let folder: String = name.chars().take(2).collect();
+                Key::from(format!("{RESULTS}/{folder}/{name}.json"))
+            }
+            // What is one's own can be listed without what is others'.
+            Some(_) => self.key(&format!("{RESULTS}/{}/{name}.json", self.owner)),
+        }
+    }
+
+    /// Where all own results are, and in a directory those of others.
+    fn own_results(&self) -> Key {
+        match self.bucket {
+            None => Key::from(RESULTS),
+            Some(_) => self.key(&format!("{RESULTS}/{}", self.owner)),
+        }
+    }
+
+    /// Where all own images that came with jobs are.
+    fn own_uploads(&self) -> Key {
+        self.key(&format!("{UPLOADS}/{}", self.owner))
+    }
+
+    fn key(&self, name: &str) -> Key {
+        match &self.bucket {
+            None => Key::from(name),
+            Some(bucket) => bucket.key(name),
+        }
     }
 
     /// Whether objects can be written, read and removed at the moment.
     pub(crate) async fn check(&self) -> Result<(), StorageError> {
         // Several services may use one storage.
-        let key = Key::from(format!("check-{}", self.owner));
-        self.put(&key, Bytes::from_static(b"ok")).await?;
+        let key = match &self.bucket {
+            None => Key::from(format!("check-{}", self.owner)),
+            Some(bucket) => bucket.check_key(&self.owner),
+        };
+        let ok = Bytes::from_static(b"ok");
+        self.put(&key, ok, Attributes::new()).await?;
         self.get(&key).await?;
         self.store.delete(&key).await.map_err(StorageError)
     }
 
-    async fn put(&self, key: &Key, bytes: Bytes) -> Result<(), StorageError> {
-        let stored = self.store.put(key, PutPayload::from(bytes)).await;
+    /// The time, as the storage tells it, if leftovers are to be looked for now.
+    pub(crate) async fn begin_sweep(&self) -> Result<Option<DateTime<Utc>>, StorageError> {
+        match &self.bucket {
+            // The time of the system, as files have it.
+            None => Ok(Some(Utc::now())),
+            Some(bucket) => self.begin_sweep_of(bucket).await,
+        }
+    }
+
+    /// The settings that say where the storage is, for messages.
+    pub(crate) fn settings(&self) -> &'static str {
+        match self.bucket {
+            None => "STORAGE_PATH",
+            Some(_) => "S3_ENDPOINT, S3_BUCKET",
+        }
+    }
+
+    /// What to check if the storage fails.
+    pub(crate) fn remedy(&self) -> &'static str {
+        match self.bucket {
+            None => "the disk of STORAGE_PATH for space and permissions",
+            Some(_) => "the S3 server (S3_ENDPOINT), the bucket (S3_BUCKET) and the credentials",
+        }
+    }
+
+    async fn size(&self, key: &Key) -> Result<u64, StorageError> {
+        match self.store.head(key).await {
+            Ok(found) => Ok(found.size),
+            // An answer to HEAD has no body, so it does not tell whether the bucket is gone.
+            Err(object_store::Error::NotFound { .. }) if self.bucket.is_some() => {
+                let found = self.store.get(key).await.map_err(StorageError)?;
+                Ok(found.meta.size)
+            }
+            Err(error) => Err(StorageError(error)),
+        }
+    }
+
+    async fn put(
+        &self,
+        key: &Key,
+        bytes: Bytes,
+        attributes: Attributes,
+    ) -> Result<(), StorageError> {
+        let options = PutOptions {
+            attributes,
+            ..PutOptions::default()
+        };
+        let stored = self
+            .store
+            .put_opts(key, PutPayload::from(bytes), options)
+            .await;
         stored.map(|_| ()).map_err(StorageError)
     }
 
@@ -243,6 +370,9 @@ const UPLOADS: &str = "uploads";
 
 /// Most results that are looked up together.
 const AT_ONCE: usize = 500;
+
+/// Most objects that are removed at a time.
+const REMOVALS: usize = 16;
 
 /// Removes what writes of this owner that a crash cut off have left: files that were staged before
 /// `start` and never renamed. Best effort; a folder of very many files takes a while.
@@ -282,13 +412,6 @@ fn probe(directory: &Path) -> io::Result<()> {
     let path = directory.join(format!(".probe-{}", std::process::id()));
     std::fs::write(&path, b"")?;
     std::fs::remove_file(&path)
-}
-
-/// The place of a result. Two hex digits make 256 directories.
-fn result_key(object: &ResultObject) -> Key {
-    let name = object.as_str();
-    let folder: String = name.chars().take(2).collect();
-    Key::from(format!("{RESULTS}/{folder}/{name}.json"))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::Api;
 use super::caller::Caller;
 use super::document::Document;
 use super::generate::{Warning, conflict};
-use super::openapi::{BatchId, Id, Parameters, PresetName, WebUrl};
+use super::openapi::{BatchId, Id, ImageUrl, Parameters, PresetName, WebUrl};
 use super::status::Status;
 use crate::engine::{AcceptedBatch, NewBatch};
 use crate::error::ApiError;
@@ -46,7 +46,7 @@ pub(super) struct BatchSchema {
 #[allow(dead_code, reason = "describes what is read field by field")]
 pub(super) struct BatchImage {
     /// Where the image is: a PNG, WebP or JPEG.
-    #[schema(value_type = WebUrl)]
+    #[schema(value_type = ImageUrl)]
     image_url: String,
     /// The job's name; the batch's and the image's number, from 1 on, if there is none.
     #[schema(value_type = Option<Id>)]

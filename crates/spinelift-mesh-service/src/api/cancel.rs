@@ -56,7 +56,7 @@ impl Api {
         if cancelled {
             tracing::info!(job_id = %id, "cancelled");
         }
-        let status = self.status_body(&named, base);
+        let status = self.status_body(&named, base).await;
         Ok(Json(CancelBody { status, cancelled }))
     }
 }

@@ -152,14 +152,14 @@ impl Follower {
                 if self.sent.is_some() || !self.skips_to_end {
                     self.tell(job.attempts, &steps_of(&job));
                 }
-                self.end(&Named::Job(job));
+                self.end(&Named::Job(job)).await;
             }
             Ok(Some(Named::Job(_))) => {
                 if let Some((attempt, progress)) = running {
                     self.tell(attempt, &progress);
                 }
             }
-            Ok(Some(Named::Batch(batch))) => self.look_at_batch(*batch),
+            Ok(Some(Named::Batch(batch))) => self.look_at_batch(*batch).await,
             // Deleted meanwhile.
             Ok(None) => self.is_over = true,
             Err(error) => {
@@ -169,12 +169,12 @@ impl Follower {
         }
     }
 
-    fn look_at_batch(&mut self, batch: Batch) {
+    async fn look_at_batch(&mut self, batch: Batch) {
         if batch.finished_at.is_none() {
             let place = Place(0, batch.counts.ended());
             self.push(place, &batch.progress(), Some(batch.counts));
         } else {
-            self.end(&Named::Batch(batch.into()));
+            self.end(&Named::Batch(batch.into())).await;
         }
     }
 
@@ -200,8 +200,8 @@ impl Follower {
         self.ready.extend(event("progress", &id, &body));
     }
 
-    fn end(&mut self, named: &Named) {
-        let body = self.api.status_body(named, &self.base);
+    async fn end(&mut self, named: &Named) {
+        let body = self.api.status_body(named, &self.base).await;
         self.ready.extend(event("end", END, &body));
         self.is_over = true;
     }

@@ -2,7 +2,7 @@
 
 use super::caller::{Caller, Name};
 use super::document::Document;
-use super::openapi::{Id, Parameters, PresetName, WebUrl};
+use super::openapi::{Id, ImageUrl, Parameters, PresetName, WebUrl};
 use super::status::{JobStatus, Status};
 use super::wait::Wait;
 use super::{Api, result};
@@ -26,8 +26,9 @@ use utoipa::ToSchema;
 #[allow(dead_code, reason = "describes what is read field by field")]
 pub(super) struct GenerateRequest {
     /// Where the image is: a PNG, WebP or JPEG. Hosts with addresses that are not public are
-    /// refused unless `ALLOWED_PRIVATE_HOSTS` names them.
-    #[schema(value_type = WebUrl)]
+    /// refused unless `ALLOWED_PRIVATE_HOSTS` names them, and buckets unless `ALLOWED_S3_BUCKETS`
+    /// does.
+    #[schema(value_type = ImageUrl)]
     image_url: String,
     /// They lie over the preset's, or over the defaults.
     #[schema(value_type = Option<Parameters>)]
@@ -220,7 +221,7 @@ impl Api {
         warnings: Vec<Value>,
     ) -> Result<EndedBody, ApiError> {
         if job.state != JobState::Completed {
-            let status = self.job_status(job, &caller.base_url);
+            let status = self.job_status(job, &caller.base_url).await;
             return Ok(EndedBody::Failed(status));
         }
         let mesh = result::mesh(self, job).await?;
@@ -231,7 +232,7 @@ impl Api {
         Ok(EndedBody::Completed(CompletedBody {
             job_id: job.id.to_string(),
             status: Status::Completed,
-            result_url: self.result_urls.of_job_under(&caller.base_url, job),
+            result_url: self.result_urls.of_job_under(&caller.base_url, job).await,
             cached: job.cached,
             result,
             warnings,

@@ -66,9 +66,12 @@ pub(super) async fn list(
     let filter = read_filter(query.as_deref().unwrap_or_default())?;
     let page = api.engine.list(filter).await?;
     let base = api.result_urls.base(&headers);
-    let jobs = page.jobs.iter().map(|job| api.job_status(job, &base));
+    let mut jobs = Vec::with_capacity(page.jobs.len());
+    for job in &page.jobs {
+        jobs.push(api.job_status(job, &base).await);
+    }
     Ok(Json(JobList {
-        jobs: jobs.collect(),
+        jobs,
         next_cursor: page.next.map(|place| format!("{place:x}")),
     }))
 }

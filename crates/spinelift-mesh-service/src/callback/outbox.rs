@@ -139,7 +139,7 @@ impl Dispatcher {
         // By now the name may be that of another job, or batch: nothing is told of that.
         let is_its = |generation| generation == delivery.generation;
         if let Some(job) = self.engine.get(&delivery.of).await? {
-            let event = Event::ended(&job, self.result_urls.of(&job));
+            let event = Event::ended(&job, self.result_urls.of(&job).await);
             let event = event.filter(|_| is_its(job.generation));
             return Ok(job.request.callback_url.zip(event));
         }

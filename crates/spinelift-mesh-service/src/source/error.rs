@@ -2,7 +2,7 @@
 
 use super::deadline::{Late, Stage};
 use super::retry::LONGEST_DELAY;
-use crate::address::{Outbound, Refused, ResolveError, Unreachable};
+use crate::address::{ObjectRefused, Outbound, Refused, ResolveError, Unreachable};
 use crate::job::JobError;
 use crate::memory::TooLarge;
 use crate::redacted::RedactedUrl;
@@ -13,6 +13,9 @@ use spinelift_mesh::error::ImageLoadError;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
+
+/// Most characters of what an S3 server says that are repeated.
+const LONGEST_CAUSE: usize = 200;
 
 /// Why an image could not be loaded, and whether another try may help.
 #[derive(Debug)]
@@ -49,6 +52,10 @@ pub(super) enum Fault {
     LongRedirect,
     Refused(Refused),
     Memory(TooLarge),
+    /// The S3 server failed, in its words.
+    Object(String),
+    /// An object that images are not read from, any more.
+    ObjectRefused(ObjectRefused),
 }
 
 impl Fault {
@@ -89,7 +96,7 @@ impl Fault {
             // A server that drips would drip again.
             Fault::Late(late) => !matches!(late.stage, Stage::Download | Stage::AllTries),
             Fault::Name(error) => error.may_pass(),
-            Fault::Connect(_) | Fault::Broken(_) => true,
+            Fault::Connect(_) | Fault::Broken(_) | Fault::Object(_) => true,
             // Cut short, as by a broken connection.
             Fault::Length {
                 announced,
@@ -103,6 +110,7 @@ impl Fault {
             | Fault::BadRedirect(_)
             | Fault::LongRedirect
             | Fault::Refused(_)
+            | Fault::ObjectRefused(_)
             | Fault::Memory(_) => false,
         }
     }
@@ -148,7 +156,10 @@ impl Fault {
             }
             Fault::BadRedirect(_) => json!({ "reason": "redirect_scheme" }),
             Fault::LongRedirect => json!({ "reason": "redirect_too_long", "max_bytes": MAX_URL }),
-            Fault::Refused(_) => json!({ "reason": "address_not_allowed" }),
+            Fault::Refused(_) | Fault::ObjectRefused(_) => {
+                json!({ "reason": "address_not_allowed" })
+            }
+            Fault::Object(_) => json!({ "reason": "s3_error" }),
             Fault::Memory(error) => json!({
                 "reason": "memory_budget",
                 "needed": error.needed,
@@ -264,9 +275,17 @@ impl fmt::Display for SourceError {
                 write!(f, "redirects to a URL of more than {MAX_URL} bytes")
             }
             Fault::Refused(refused) => write!(f, "was refused: {refused}"),
+            Fault::ObjectRefused(refused) => write!(f, "was refused: {refused}"),
+            Fault::Object(cause) => write!(f, "could not be read: {}", start_of(cause)),
             Fault::Memory(error) => write!(f, "does not fit: {error}"),
         }
     }
+}
+
+/// Servers may answer with whole pages.
+fn start_of(text: &str) -> &str {
+    let end = text.char_indices().nth(LONGEST_CAUSE);
+    end.map_or(text, |(end, _)| &text[..end])
 }
 
 impl Error for SourceError {}

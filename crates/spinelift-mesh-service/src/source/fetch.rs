@@ -4,6 +4,7 @@ use super::body::{self, Received};
 use super::cache::{Kept, SourceCache};
 use super::deadline::Deadlines;
 use super::error::Fault;
+use super::object::Buckets;
 use super::retry::retry_after;
 use super::{Image, SourceError};
 use crate::address::Outbound;
@@ -19,6 +20,7 @@ const MAX_REDIRECTS: usize = 3;
 /// What a try at loading an image takes.
 pub(super) struct Fetch<'a> {
     pub(super) outbound: &'a Outbound,
+    pub(super) buckets: &'a Buckets,
     pub(super) cache: &'a SourceCache,
     pub(super) memory: &'a MemoryBudget,
     /// Most bytes of an image.
@@ -45,6 +47,9 @@ impl Fetch<'_> {
     }
 
     async fn hop(&self, url: &RedactedUrl, deadlines: &mut Deadlines) -> Result<Hop, Fault> {
+        if url.reveal().scheme() == "s3" {
+            return self.object(url, deadlines).await.map(Hop::Image);
+        }
         let kept = self.cache.get(url.reveal());
         let response = self.open(url, kept.as_ref(), deadlines).await?;
         let status = response.status().as_u16();
@@ -53,7 +58,7 @@ impl Fetch<'_> {
             (200 | 203, _) => self.receive(url, response, deadlines).await,
             (304, Some(kept)) => {
                 self.cache.review(url.reveal(), response.headers());
-                self.reuse(kept.image, deadlines).await
+                self.reuse(kept.image, deadlines).await.map(Hop::Image)
             }
             _ => match redirect(&response, url) {
                 Some(next) => next.map(Hop::Redirect),
@@ -94,17 +99,23 @@ impl Fetch<'_> {
     ) -> Result<Hop, Fault> {
         refuse_encoding(&response)?;
         let headers = response.headers().clone();
-        let (image, memory) = body::receive(response, self.limit, self.memory, deadlines).await?;
+        let (announced, chunks) = (body::announced(&response), body::chunks(response));
+        let (image, memory) =
+            body::receive(chunks, announced, self.limit, self.memory, deadlines).await?;
         self.cache.keep(url.reveal(), &headers, &image);
         Ok(Hop::Image(Image::new(image, memory)))
     }
 
     /// Takes a kept image. It is counted as one that was loaded: the cache may let go of it while
     /// it is in use.
-    async fn reuse(&self, image: Received, deadlines: &mut Deadlines) -> Result<Hop, Fault> {
+    pub(super) async fn reuse(
+        &self,
+        image: Received,
+        deadlines: &mut Deadlines,
+    ) -> Result<Image, Fault> {
         let memory = self.memory.file(image.bytes.len() as u64);
         let memory = deadlines.apart(memory).await.map_err(Fault::Memory)?;
-        Ok(Hop::Image(Image::new(image, memory)))
+        Ok(Image::new(image, memory))
     }
 }
 

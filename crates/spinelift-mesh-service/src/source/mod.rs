@@ -1,13 +1,15 @@
-//! Where images come from: HTTP servers that may be slow, broken or hostile.
+//! Where images come from: HTTP servers that may be slow, broken or hostile, and S3 buckets.
 
 mod body;
 mod cache;
 mod deadline;
 mod error;
 mod fetch;
+mod object;
 mod retry;
 
 pub(crate) use error::SourceError;
+pub(crate) use object::Buckets;
 
 use crate::address::Outbound;
 use crate::memory::{MemoryBudget, Reservation};
@@ -64,19 +66,26 @@ impl Image {
     }
 }
 
-/// Loads images over HTTP.
+/// Loads images over HTTP and from S3.
 #[derive(Debug, Clone)]
 pub(crate) struct Sources {
     outbound: Outbound,
+    buckets: Buckets,
     limits: SourceLimits,
     memory: MemoryBudget,
     cache: SourceCache,
 }
 
 impl Sources {
-    pub(crate) fn new(outbound: Outbound, limits: SourceLimits, memory: MemoryBudget) -> Self {
+    pub(crate) fn new(
+        outbound: Outbound,
+        buckets: Buckets,
+        limits: SourceLimits,
+        memory: MemoryBudget,
+    ) -> Self {
         Self {
             outbound,
+            buckets,
             limits,
             memory,
             cache: SourceCache::new(limits.cache),
@@ -92,6 +101,7 @@ impl Sources {
     ) -> Result<Image, SourceError> {
         let fetch = Fetch {
             outbound: &self.outbound,
+            buckets: &self.buckets,
             cache: &self.cache,
             memory: &self.memory,
             limit: self.limits.bytes,

@@ -1,6 +1,6 @@
 //! Results that are not recorded yet.
 
-use super::{Storage, StorageError, result_key};
+use super::{Storage, StorageError};
 use crate::engine::{JobEngine, ResultKey, ResultObject};
 use axum::body::Bytes;
 use parking_lot::Mutex;
@@ -45,8 +45,8 @@ impl Draft {
     /// Stores it; it is safe on disk afterwards. A write goes on though nobody waits for it any
     /// more: the draft remembers it.
     pub(crate) async fn write(&mut self, result: Bytes) -> Result<(), StorageError> {
-        let (storage, key) = (self.storage.clone(), result_key(&self.object));
-        let writing = tokio::spawn(async move { storage.put(&key, result).await });
+        let (storage, object) = (self.storage.clone(), self.object.clone());
+        let writing = tokio::spawn(async move { storage.put_result(&object, result).await });
         let written = self.writing.insert(writing).await;
         self.writing = None;
         written.unwrap_or_else(|source| Err(object_store::Error::JoinError { source }.into()))

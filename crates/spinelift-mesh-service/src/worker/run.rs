@@ -170,7 +170,7 @@ impl Runner {
         let flight = stages.time("wait_same", self.flights.enter(&key));
         let flight = stopwatch.apart(flight).await;
         let cached = match reuse {
-            true => self.cached(&key).await,
+            true => stopwatch.apart(self.cached(&key)).await,
             false => None,
         };
         if reuse {
@@ -215,23 +215,12 @@ impl Runner {
         digest: &str,
         stopwatch: &Stopwatch,
     ) -> Result<Image, JobError> {
-        let gone = |error: StorageError| {
-            tracing::error!(%error, "an uploaded image cannot be read");
-            let details = json!({ "reason": "upload_gone" });
-            JobError::new("IMAGE_LOAD_FAILED", "The uploaded image is gone", details)
-        };
-        let size = self
-            .storage
-            .upload_size(&job.id, digest)
-            .await
-            .map_err(gone)?;
+        let size = stored(|| self.storage.upload_size(&job.id, digest));
+        let size = stopwatch.apart(size).await?;
         let memory = stopwatch.apart(self.memory.file(size)).await;
         let memory = memory.map_err(too_large)?;
-        let bytes = self
-            .storage
-            .get_upload(&job.id, digest)
-            .await
-            .map_err(gone)?;
+        let bytes = stored(|| self.storage.get_upload(&job.id, digest));
+        let bytes = stopwatch.apart(bytes).await?;
         Ok(Image::of_upload(bytes, memory))
     }
 
@@ -433,6 +422,29 @@ async fn store(draft: &mut Draft, result: Bytes) {
     while let Err(error) = draft.write(result.clone()).await {
         tracing::error!(%error, "a result could not be stored, trying again");
         tokio::time::sleep(STORE_PAUSE).await;
+    }
+}
+
+/// What is known or stored of an uploaded image, as soon as the storage can say. Only that there is
+/// none is an answer: a storage that fails says nothing of the image.
+async fn stored<T, F>(ask: impl Fn() -> F) -> Result<T, JobError>
+where
+    F: Future<Output = Result<T, StorageError>>,
+{
+    loop {
+        match ask().await {
+            Ok(found) => return Ok(found),
+            Err(error) if error.is_missing() => {
+                tracing::error!(%error, "an uploaded image is gone");
+                let details = json!({ "reason": "upload_gone" });
+                let message = "The uploaded image is gone";
+                return Err(JobError::new("IMAGE_LOAD_FAILED", message, details));
+            }
+            Err(error) => {
+                tracing::error!(%error, "an uploaded image cannot be read, trying again");
+                tokio::time::sleep(STORE_PAUSE).await;
+            }
+        }
     }
 }
 

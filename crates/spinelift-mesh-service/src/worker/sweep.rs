@@ -86,8 +86,15 @@ impl Sweeper {
     /// A crash between writing an object and recording it leaves the object, and so does a storage
     /// that could not be reached when it was to be removed.
     async fn remove_leftovers(&self) -> Result<(), EngineError> {
-        // The time of the system, as files have it.
-        let before = Utc::now() - LEFT;
+        let now = match self.storage.begin_sweep().await {
+            Ok(Some(now)) => now,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "the storage cannot be searched for leftovers");
+                return Ok(());
+            }
+        };
+        let before = now - LEFT;
         let mut results = pin!(self.storage.results_before(before));
         while let Some(objects) = results.next().await {
             let unused = self.engine.unused(objects).await?;

@@ -25,6 +25,7 @@ mod metrics;
 mod pages;
 mod parameters;
 mod restart;
+mod s3;
 mod ssrf;
 mod start;
 mod upload;
