@@ -113,11 +113,13 @@ impl Readiness {
             let written = storage.check().await;
             written.map_err(|error| {
                 tracing::warn!(%error, "the result storage cannot be written");
-                "results cannot be stored: see the log, and check the disk of STORAGE_PATH for \
-                 space and permissions"
-                    .to_owned()
+                format!(
+                    "results cannot be stored: see the log, and check {}",
+                    storage.remedy()
+                )
             })
         };
+        let objects_place = format!("the result storage ({})", self.storage.settings());
         let Disks {
             jobs: jobs_probe,
             objects: objects_probe,
@@ -125,7 +127,7 @@ impl Readiness {
         } = &mut *disks;
         let (jobs, objects) = tokio::join!(
             jobs_probe.ask(place, jobs),
-            objects_probe.ask("the result storage (STORAGE_PATH)", objects),
+            objects_probe.ask(&objects_place, objects),
         );
         let checks = [jobs, objects];
         *known = Some((Instant::now(), checks.clone()));

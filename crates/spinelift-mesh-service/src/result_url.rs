@@ -2,15 +2,26 @@
 
 use crate::auth::{SignatureError, UrlSigner, is_signed};
 use crate::clock;
+use crate::engine::ResultObject;
 use crate::job::{Batch, Job, JobId};
+use crate::storage::Storage;
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri};
+use chrono::{DateTime, Utc};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Longest host name there is, in bytes.
 const MAX_HOST: usize = 253;
+
+/// What a cache may do with a result. It never changes, but it may be removed, and another have its
+/// place: a cache has to ask, and is told by the tag that what it has is still right.
+pub(crate) const CACHE_CONTROL: &str = "private, no-cache";
+
+/// Longest time that S3 lets a presigned URL be valid.
+pub(crate) const LONGEST_PRESIGNED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// What a signed URL, which took the place of a key, is good for.
 #[derive(Debug, Clone)]
@@ -22,12 +33,13 @@ pub(crate) struct Signed {
 }
 
 /// Makes the URLs of results.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct ResultUrls {
     public: Option<Arc<str>>,
     prefix: Arc<str>,
     fallback: Arc<str>,
     signer: Option<UrlSigner>,
+    presigned: Option<(Storage, Duration)>,
 }
 
 impl ResultUrls {
@@ -44,6 +56,15 @@ impl ResultUrls {
             prefix: prefix.into(),
             fallback: format!("http://{local}").into(),
             signer,
+            presigned: None,
+        }
+    }
+
+    /// The same, with URLs that lead to the objects themselves for a time.
+    pub(crate) fn presigned(self, storage: Storage, valid: Duration) -> Self {
+        Self {
+            presigned: Some((storage, valid)),
+            ..self
         }
     }
 
@@ -64,8 +85,9 @@ impl ResultUrls {
     }
 
     /// The URL of a job's result, as its receiver can use it.
-    pub(crate) fn of(&self, job: &Job) -> String {
-        self.of_job_under(self.public.as_deref().unwrap_or(&job.base_url), job)
+    pub(crate) async fn of(&self, job: &Job) -> String {
+        let base = self.public.as_deref().unwrap_or(&job.base_url);
+        self.of_job_under(base, job).await
     }
 
     /// The URL of a batch's results, as its receiver can use it.
@@ -74,14 +96,37 @@ impl ResultUrls {
     }
 
     /// The URL of a job's result below a base.
-    pub(crate) fn of_job_under(&self, base: &str, job: &Job) -> String {
-        self.under(base, &job.id, job.generation, None)
+    pub(crate) async fn of_job_under(&self, base: &str, job: &Job) -> String {
+        self.of_job_until(base, job, None).await
     }
 
     /// The same, good until the time at which the URL expires that led to it, if that was signed.
-    pub(crate) fn of_job_until(&self, base: &str, job: &Job, signed: Option<&Signed>) -> String {
+    pub(crate) async fn of_job_until(
+        &self,
+        base: &str,
+        job: &Job,
+        signed: Option<&Signed>,
+    ) -> String {
         let until = signed.map(|signed| signed.expires);
-        self.under(base, &job.id, job.generation, until)
+        let presigned = match &job.result {
+            Some(object) => self.presign(object, until).await,
+            None => None,
+        };
+        presigned.unwrap_or_else(|| self.under(base, &job.id, job.generation, until))
+    }
+
+    /// Without credentials, at the moment, the service is still there to be asked.
+    async fn presign(&self, object: &ResultObject, until: Option<u64>) -> Option<String> {
+        let (storage, valid) = self.presigned.as_ref()?;
+        let left = until.map(|until| until.saturating_sub(seconds(clock::now())));
+        let valid = left.map_or(*valid, |left| {
+            (*valid).min(Duration::from_secs(left.max(1)))
+        });
+        storage
+            .presigned(object, valid)
+            .await?
+            .inspect_err(|error| tracing::warn!(%error, "a result URL could not be presigned"))
+            .ok()
     }
 
     /// The URL of a batch's results below a base.
@@ -117,6 +162,11 @@ impl ResultUrls {
             expires,
         })
     }
+}
+
+/// Seconds since 1970.
+fn seconds(time: DateTime<Utc>) -> u64 {
+    time.timestamp().try_into().unwrap_or(0)
 }
 
 /// An [`Authority`] may be more than a host and a port, and its host more than a name.

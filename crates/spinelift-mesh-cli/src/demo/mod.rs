@@ -1,12 +1,12 @@
 //! `spinelift-mesh demo`: the service at work, with nothing else needed.
 
-mod client;
 mod neighbour;
 mod next_steps;
 mod picture;
 mod samples;
 
 use crate::cli::DemoArgs;
+use crate::client;
 use crate::console::{count, duration};
 use crate::failure::{Failure, Problem};
 use crate::generate::read_image;

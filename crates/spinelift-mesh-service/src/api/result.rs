@@ -6,7 +6,7 @@ use super::{Api, Named, not_found};
 use crate::engine::Filter;
 use crate::error::ApiError;
 use crate::job::{Job, JobError, JobId, JobState};
-use crate::result_url::Signed;
+use crate::result_url::{CACHE_CONTROL as CACHING, Signed};
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
@@ -18,10 +18,6 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use utoipa::ToSchema;
-
-/// A result never changes, but it may be removed, and another have its place: a cache has to ask,
-/// and is told by the tag that what it has is still right.
-const CACHE: &str = "private, no-cache";
 
 /// Most jobs that are looked up together.
 const AT_ONCE: usize = 500;
@@ -168,15 +164,19 @@ async fn batch_results(
     let mut results = Vec::new();
     loop {
         let page = api.engine.list(filter.clone()).await?;
-        results.extend(page.jobs.iter().map(|job| {
-            let completed = job.state == JobState::Completed;
-            BatchResult {
+        for job in &page.jobs {
+            results.push(BatchResult {
                 job_id: job.id.to_string(),
                 status: Status::of(&job.state),
-                result_url: completed.then(|| api.result_urls.of_job_until(base, job, signed)),
+                result_url: match job.state {
+                    JobState::Completed => {
+                        Some(api.result_urls.of_job_until(base, job, signed).await)
+                    }
+                    _ => None,
+                },
                 error: job.state.error(),
-            }
-        }));
+            });
+        }
         filter.after = page.next;
         if filter.after.is_none() {
             results.reverse();
@@ -221,7 +221,7 @@ pub(super) async fn mesh(api: &Api, job: &Job) -> Result<Bytes, ApiError> {
 /// The mesh, or that the client has it already.
 fn answer(mesh: Bytes, headers: &HeaderMap) -> Response {
     let tag = entity_tag(&mesh);
-    let caching = [(ETAG, tag.clone()), (CACHE_CONTROL, CACHE.to_owned())];
+    let caching = [(ETAG, tag.clone()), (CACHE_CONTROL, CACHING.to_owned())];
     if has(headers, &tag) {
         return (StatusCode::NOT_MODIFIED, caching).into_response();
     }

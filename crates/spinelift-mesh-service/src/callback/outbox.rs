@@ -15,8 +15,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-/// Most deliveries that are on their way, or wait for the progress of their job to be told.
-const ALL: usize = 128;
+/// Most deliveries that are on their way, or wait for the progress of their job to be told or for
+/// a lane. So many that those of receivers that hang leave room for others; only the memory that
+/// they take is bounded by this.
+const ALL: usize = 10_000;
 
 /// Pause after the engine was unavailable.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -105,9 +107,10 @@ impl Dispatcher {
             Err(error) => return Outcome::Untellable(error.to_string()),
         };
         let lane = self.callbacks.lanes.to(&url);
-        let _room = lane.enter().await;
+        let room = lane.enter().await;
         fault::point("callback-unsent").await;
-        match self.callbacks.poster.post(&url, &delivery.id, &event).await {
+        let poster = &self.callbacks.poster;
+        match room.post(poster, &url, &delivery.id, &event).await {
             Ok(status) => Outcome::Taken(status),
             Err(failure) => Outcome::NotTaken(failure),
         }
@@ -136,7 +139,7 @@ impl Dispatcher {
         // By now the name may be that of another job, or batch: nothing is told of that.
         let is_its = |generation| generation == delivery.generation;
         if let Some(job) = self.engine.get(&delivery.of).await? {
-            let event = Event::ended(&job, self.result_urls.of(&job));
+            let event = Event::ended(&job, self.result_urls.of(&job).await);
             let event = event.filter(|_| is_its(job.generation));
             return Ok(job.request.callback_url.zip(event));
         }

@@ -149,6 +149,16 @@ pub trait JobEngine: Outbox + ResultIndex + Send + Sync + 'static {
     /// [`EngineError::Unavailable`].
     async fn backlog(&self) -> Result<Backlog, EngineError>;
 
+    /// Whether there is room for one more job of a client at the moment, for those who want to know
+    /// before they go to expense for it; [`accept`](Self::accept) decides. An engine that cannot
+    /// tell says yes.
+    ///
+    /// # Errors
+    /// What `accept` would fail with.
+    async fn check_room(&self, _client: &str) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Hands out no more jobs; accepting goes on.
     fn stop_claiming(&self);
 
@@ -183,8 +193,8 @@ fn new_generation() -> u64 {
 pub enum Work {
     /// Make a result: that is a matter of thrift, as what is made twice does no harm.
     Result(ResultKey),
-    /// Store or remove the image that came along with a job.
-    Upload(JobId),
+    /// Store or remove the image of that name that came along with a job.
+    Upload(String),
 }
 
 /// A job to be accepted.
@@ -365,7 +375,7 @@ pub struct Page {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
     /// Too many jobs wait.
-    #[error("the queue is full: {limit} jobs are waiting")]
+    #[error("the queue is full: MAX_QUEUE_LENGTH lets {limit} wait")]
     QueueFull {
         /// The bound.
         limit: usize,

@@ -162,6 +162,10 @@ impl<E: JobEngine> JobEngine for Observed<E> {
         self.engine.backlog().await
     }
 
+    async fn check_room(&self, client: &str) -> Result<(), EngineError> {
+        self.engine.check_room(client).await
+    }
+
     fn stop_claiming(&self) {
         self.engine.stop_claiming();
     }

@@ -105,7 +105,7 @@ pub struct Delivery {
     pub of: JobId,
     /// Which job or batch of that name it was: see [`Job::generation`](crate::job::Job::generation).
     pub generation: u64,
-    /// The server of its receiver, by its host.
+    /// Its receiver, by host and port.
     pub receiver: String,
     /// How often it was attempted, since it was made or replayed.
     pub attempts: u32,

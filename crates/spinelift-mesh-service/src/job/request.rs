@@ -29,8 +29,8 @@ pub enum Source {
 }
 
 impl Source {
-    /// The server that the image comes from, by its host; empty for none. Jobs that share one
-    /// share its lanes.
+    /// The server that the image comes from, by its host, or its bucket; empty for none. Jobs that
+    /// share one share its lanes.
     #[must_use]
     pub fn server(&self) -> String {
         match self {
@@ -57,10 +57,10 @@ struct StoredRequest {
 }
 
 impl JobRequest {
-    /// The server that its end is to be told to, by its host.
+    /// The program that its end is to be told to, by its host and port.
     #[must_use]
     pub fn receiver(&self) -> Option<String> {
-        self.callback_url.as_ref().map(RedactedUrl::server)
+        self.callback_url.as_ref().map(RedactedUrl::receiver)
     }
 
     /// The form in which an engine keeps it. It holds the URLs' secrets.
@@ -138,6 +138,7 @@ mod tests {
             assert_eq!(Source::Url(url(same)).server(), "h", "{same}");
         }
         assert_eq!(Source::Url(url("http://[::1]:81/x")).server(), "[::1]");
+        assert_eq!(Source::Url(url("s3://bucket/x")).server(), "s3://bucket");
         let digest = String::new();
         assert_eq!(Source::Upload { digest }.server(), "");
     }

@@ -162,6 +162,7 @@ const REASONS: &[&str] = &[
     "too_many_redirects",
     "redirect_scheme",
     "address_not_allowed",
+    "s3_error",
     "upload_gone",
 ];
 

@@ -2,7 +2,7 @@
 
 use crate::harness::settings;
 use spinelift_mesh_service::engine::sqlite::OpenError;
-use spinelift_mesh_service::settings::{Role, StorageBackend};
+use spinelift_mesh_service::settings::Role;
 use spinelift_mesh_service::{OpenBackendError, Service, Settings, StartError};
 use std::path::Path;
 
@@ -11,18 +11,6 @@ async fn refusal(settings: Settings) -> StartError {
         Ok(_) => panic!("it started"),
         Err(error) => error,
     }
-}
-
-#[tokio::test]
-async fn what_is_not_available_is_said_at_start() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut s3 = settings(directory.path());
-    s3.storage_backend = StorageBackend::S3;
-    let text = refusal(s3).await.to_string();
-    assert!(
-        text.contains("STORAGE_BACKEND=s3") && text.contains("not available"),
-        "{text}"
-    );
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Accepting jobs and batches.
 
 use super::records::{self, Fields};
-use super::scripts::{ACCEPT, ACCEPT_BATCH};
+use super::scripts::{ACCEPT, ACCEPT_BATCH, CHECK_ROOM};
 use super::{Shared, token, unexpected};
 use crate::engine::{Accepted, AcceptedBatch, EngineError, NewBatch, NewJob, new_generation};
 use crate::fault;
@@ -14,6 +14,7 @@ enum Answer {
     Created,
     Existing(Fields),
     Conflict(Option<String>),
+    Room,
     Full,
     Quota(usize),
 }
@@ -27,6 +28,7 @@ impl FromRedisValue for Answer {
             "created" => Self::Created,
             "existing" => Self::Existing(Fields::from_redis_value(next())?),
             "conflict" => Self::Conflict(Option::<String>::from_redis_value(next())?),
+            "room" => Self::Room,
             "full" => Self::Full,
             "quota" => Self::Quota(usize::from_redis_value(next())?),
             other => return Err(format!("not an answer: {other}").into()),
@@ -66,6 +68,7 @@ pub(super) async fn job(shared: &Shared, job: NewJob) -> Result<Accepted, Engine
             _ => Accepted::Conflict,
         },
         Answer::Conflict(_) => Accepted::Conflict,
+        Answer::Room => return Err(unexpected("room")),
         Answer::Full => return Err(full(shared)),
         Answer::Quota(unfinished) => return Err(quota(shared, unfinished)),
     })
@@ -78,7 +81,7 @@ pub(super) async fn batch(shared: &Shared, batch: NewBatch) -> Result<AcceptedBa
     let fingerprint = super::secrets::hexadecimal(&batch.fingerprint());
     let generation = new_generation().to_string();
     let url = batch.callback_url.as_ref();
-    let receiver = url.map(RedactedUrl::server);
+    let receiver = url.map(RedactedUrl::receiver);
     let jobs = batch.jobs.iter().map(|(id, request)| {
         let server = request.source.server();
         let generation = new_generation().to_string();
@@ -111,9 +114,22 @@ pub(super) async fn batch(shared: &Shared, batch: NewBatch) -> Result<AcceptedBa
             let id = id.as_deref().unwrap_or_default();
             AcceptedBatch::Conflict(JobId::parse(id).map_err(unexpected)?)
         }
+        Answer::Room => return Err(unexpected("room")),
         Answer::Full => return Err(full(shared)),
         Answer::Quota(unfinished) => return Err(quota(shared, unfinished)),
     })
+}
+
+/// Whether there is room for one more job of a client.
+pub(super) async fn check_room(shared: &Shared, client: &str) -> Result<(), EngineError> {
+    let [queue_length, per_client] = bounds(shared);
+    let args = [client, &queue_length, &per_client];
+    match shared.link.run(&CHECK_ROOM, &args).await {
+        Ok(Answer::Full) => Err(full(shared)),
+        Ok(Answer::Quota(unfinished)) => Err(quota(shared, unfinished)),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn bounds(shared: &Shared) -> [String; 2] {

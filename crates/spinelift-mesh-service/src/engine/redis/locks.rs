@@ -39,7 +39,7 @@ impl Locks {
 pub(super) async fn turn(shared: &Arc<Shared>, work: &Work) -> Turn {
     let name = match work {
         Work::Result(key) => format!("flight:{}", key.as_str()),
-        Work::Upload(id) => format!("upload:{id}"),
+        Work::Upload(name) => format!("upload:{name}"),
     };
     let token = token();
     loop {

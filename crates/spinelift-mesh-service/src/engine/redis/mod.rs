@@ -345,6 +345,10 @@ impl JobEngine for RedisEngine {
         reading::backlog(&self.shared).await
     }
 
+    async fn check_room(&self, client: &str) -> Result<(), EngineError> {
+        accept::check_room(&self.shared, client).await
+    }
+
     fn stop_claiming(&self) {
         self.shared.fetcher.closed.cancel();
     }

@@ -34,6 +34,7 @@ commands! {
     EXPIRE = "expire" ["outbox", "results", "forgetting"];
     RECORD = "record" [];
     PAGE = "page" [];
+    CHECK_ROOM = "check_room" ["queue", "accepting"];
     BACKLOG = "backlog" [];
     PROGRESS = "progress" [];
     SHRINK = "shrink" ["results"];

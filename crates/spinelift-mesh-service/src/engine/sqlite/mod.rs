@@ -44,7 +44,7 @@ use reader::Reader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use writer::Writer;
+use writer::{Room, Writer};
 
 /// [`JobEngine`] in one SQLite file.
 pub struct SqliteEngine {
@@ -246,6 +246,10 @@ impl JobEngine for SqliteEngine {
 
     async fn backlog(&self) -> Result<Backlog, EngineError> {
         Ok(self.memory.queue.backlog())
+    }
+
+    async fn check_room(&self, client: &str) -> Result<(), EngineError> {
+        Room::new(&self.memory).check(client, 1)
     }
 
     fn stop_claiming(&self) {

@@ -151,7 +151,7 @@ fn from_version_1(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Version 2 had no generations, and told servers apart by their ports.
+/// Version 2 had no generations, and told servers of images apart by their ports.
 fn from_version_2(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(
         "ALTER TABLE jobs ADD COLUMN generation INTEGER NOT NULL DEFAULT 0; \
@@ -163,27 +163,7 @@ fn from_version_2(connection: &Connection) -> rusqlite::Result<()> {
          (SELECT generation FROM jobs WHERE id = deliveries.job), \
          (SELECT generation FROM batches WHERE id = deliveries.job), 0);",
     )?;
-    name_servers(connection)?;
-    forget_ports(connection, "batches")?;
-    forget_ports(connection, "deliveries")
-}
-
-/// Names receivers, `host:port` before, by their hosts.
-fn forget_ports(connection: &Connection, table: &str) -> rusqlite::Result<()> {
-    let named: Vec<(String, String)> = connection
-        .prepare(&format!(
-            "SELECT id, receiver FROM {table} WHERE receiver IS NOT NULL"
-        ))?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<_>>()?;
-    for (id, receiver) in named {
-        if let Some((host, _)) = receiver.rsplit_once(':') {
-            connection
-                .prepare_cached(&format!("UPDATE {table} SET receiver = ?2 WHERE id = ?1"))?
-                .execute((id, host.trim_end_matches('.')))?;
-        }
-    }
-    Ok(())
+    name_servers(connection)
 }
 
 /// Notes whose lanes the unfinished jobs of an older version use.

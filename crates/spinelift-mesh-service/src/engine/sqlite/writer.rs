@@ -72,7 +72,7 @@ pub(super) struct Room<'a> {
 }
 
 impl<'a> Room<'a> {
-    fn new(memory: &'a Memory) -> Self {
+    pub(super) fn new(memory: &'a Memory) -> Self {
         Self {
             memory,
             taken: 0,

@@ -153,7 +153,7 @@ async fn a_file_of_the_first_version_is_read() {
     assert_eq!(next.job.id, id("queued"));
     engine.finish(&next, failed()).await.unwrap();
     let (delivery, _lane) = engine.due().await.unwrap().unwrap();
-    assert_eq!(delivery.receiver, "receiver.example");
+    assert_eq!(delivery.receiver, "receiver.example:80");
 }
 
 #[tokio::test]
@@ -172,14 +172,13 @@ async fn a_file_of_the_second_version_is_read() {
         directory.path(),
         "ALTER TABLE jobs DROP COLUMN generation; ALTER TABLE batches DROP COLUMN generation; \
          ALTER TABLE deliveries DROP COLUMN generation; \
-         UPDATE jobs SET server = server || ':80', receiver = receiver || ':80'; \
-         UPDATE deliveries SET receiver = receiver || ':80'; PRAGMA user_version = 2;",
+         UPDATE jobs SET server = server || ':80'; PRAGMA user_version = 2;",
     );
     for _ in 0..2 {
         let engine = open(directory.path()).engine;
         let ended = engine.get(&id("ended")).await.unwrap().unwrap();
         let (delivery, _lane) = engine.due().await.unwrap().unwrap();
-        assert_eq!(delivery.receiver, "receiver.example");
+        assert_eq!(delivery.receiver, "receiver.example:80");
         assert_eq!(delivery.generation, ended.generation);
         let (a, b) = (engine.get(&id("a")).await, engine.get(&id("b")).await);
         let (a, b) = (a.unwrap().unwrap(), b.unwrap().unwrap());

@@ -32,7 +32,7 @@ pub(super) async fn the_end_of_a_job_with_a_receiver_is_to_be_told(store: &impl 
         let (delivery, _lane) = engine.due().await.unwrap().unwrap();
         assert_eq!(
             (delivery.attempts, &*delivery.receiver),
-            (0, "receiver.example")
+            (0, "receiver.example:80")
         );
         told.push(delivery.of.to_string());
     }

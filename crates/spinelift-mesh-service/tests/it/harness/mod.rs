@@ -6,6 +6,7 @@ mod origin;
 pub(crate) mod raw_origin;
 mod receiver;
 mod redis;
+mod s3;
 mod service;
 
 pub(crate) use self::redis::{RedisServer, free_port, listening, program as redis_program};
@@ -13,6 +14,7 @@ pub(crate) use log::Log;
 pub(crate) use name_server::{Answer as NameAnswer, NameServer};
 pub(crate) use origin::{Origin, disc};
 pub(crate) use receiver::{Received, Receiver};
+pub(crate) use s3::{Line, Outage, S3Server};
 pub(crate) use service::{Answer, TestService, settings};
 
 use std::future::Future;
