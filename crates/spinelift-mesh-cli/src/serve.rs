@@ -7,7 +7,9 @@ use crate::output::write_stdout;
 use serde_json::json;
 use spinelift_mesh_service::engine::sqlite::OpenError;
 use spinelift_mesh_service::settings::{LogFormat, warn_of_misspelt};
-use spinelift_mesh_service::{OpenStorageError, Service, Settings, SettingsError, StartError};
+use spinelift_mesh_service::{
+    OpenBackendError, OpenStorageError, Service, Settings, SettingsError, StartError,
+};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -122,15 +124,21 @@ pub(crate) fn not_started(error: StartError) -> Problem {
             error.to_string(),
             "Set STORAGE_PATH to a folder that this user may write to.".to_owned(),
         ),
-        StartError::Jobs(OpenError::Io { .. } | OpenError::Database { .. }) => (
+        StartError::Jobs(OpenBackendError::Embedded(
+            OpenError::Io { .. } | OpenError::Database { .. },
+        )) => (
             error.to_string(),
             "Start in a folder that this user may write to, or set DATABASE_PATH and STORAGE_PATH \
              to places in one; its disk needs space."
                 .to_owned(),
         ),
-        StartError::Jobs(_) => (
+        StartError::Jobs(OpenBackendError::Embedded(_)) => (
             error.to_string(),
             "The setting DATABASE_PATH names the file of the jobs.".to_owned(),
+        ),
+        StartError::Jobs(OpenBackendError::Redis(_)) => (
+            error.to_string(),
+            "See the section on Redis in docs/OPERATIONS.md.".to_owned(),
         ),
         _ => (
             error.to_string(),

@@ -385,7 +385,7 @@ pub(super) const REDIS: SecretKind<RedisUrl> = Kind {
 };
 
 pub(super) const NAME: Kind<String> = Kind {
-    expected: "1 to 64 letters, digits, - . and _",
+    expected: "1 to 253 letters, digits, - . and _",
     parse: |text| is_name(text).then(|| text.to_owned()),
 };
 
@@ -399,7 +399,7 @@ pub(super) const OPTIONAL_NAME: Kind<Option<String>> = Kind {
 
 fn is_name(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    (1..=64).contains(&text.len()) && text.bytes().all(allowed)
+    (1..=253).contains(&text.len()) && text.bytes().all(allowed)
 }
 
 pub(super) const OPTIONAL_PATH: Kind<Option<PathBuf>> = Kind {

@@ -46,7 +46,7 @@ impl Fetcher {
 
     /// Waits for a job; `None` once closed.
     pub(super) async fn next(&self) -> Result<Option<(Claim, Lane)>, EngineError> {
-        let (sender, receiver) = oneshot::channel();
+        let (sender, mut receiver) = oneshot::channel();
         if self.closed.is_cancelled() {
             return Ok(None);
         }
@@ -54,12 +54,16 @@ impl Fetcher {
         self.arrived.notify_one();
         tokio::select! {
             biased;
-            handed = receiver => match handed {
+            handed = &mut receiver => match handed {
                 Ok(handed) => handed.map(Some),
                 // The engine is gone.
                 Err(_) => Ok(None),
             },
-            () = self.closed.cancelled() => Ok(None),
+            () = self.closed.cancelled() => {
+                // What was handed over at this very moment has begun, and is not to be lost.
+                receiver.close();
+                receiver.try_recv().ok().transpose()
+            }
         }
     }
 
