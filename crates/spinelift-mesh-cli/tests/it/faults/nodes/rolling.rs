@@ -65,7 +65,9 @@ fn all_nodes_can_be_replaced_under_load() {
         for (number, node_there) in nodes.iter_mut().enumerate() {
             let mut old = std::mem::replace(node_there, node());
             signal("-TERM", &old);
+            let began = std::time::Instant::now();
             let ended = old.child.wait().unwrap();
+            eprintln!("ended after {:?}", began.elapsed());
             assert!(ended.success(), "{ended}");
             balancer.bases.lock().unwrap()[number].clone_from(&node_there.base);
         }
