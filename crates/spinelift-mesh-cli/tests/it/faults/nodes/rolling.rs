@@ -1,0 +1,85 @@
+//! All nodes are replaced, one after the other, while clients ask.
+
+use super::{Cluster, signal};
+use crate::faults::post;
+use crate::server::Server;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+const NODES: usize = 3;
+const CLIENTS: usize = 4;
+
+/// What a load balancer knows.
+struct Balancer {
+    bases: Mutex<Vec<String>>,
+    is_over: AtomicBool,
+}
+
+impl Balancer {
+    fn base(&self) -> String {
+        let bases = self.bases.lock().unwrap();
+        bases[fastrand::usize(..bases.len())].clone()
+    }
+
+    /// Asks for jobs until all is over; which were accepted.
+    fn ask(&self, cluster: &Cluster, client: usize) -> Vec<String> {
+        let mut accepted = Vec::new();
+        while !self.is_over.load(Ordering::SeqCst) {
+            let id = format!("{client}-{}", accepted.len());
+            let job = cluster.job(&id, "/star.png");
+            loop {
+                match post(&self.base(), &job) {
+                    Ok(answer) if answer.status == 202 => break,
+                    Ok(answer) => assert_eq!(answer.status, 503, "{answer:?}"),
+                    // The node ends: another one is asked.
+                    Err(_) => {}
+                }
+            }
+            accepted.push(id);
+            // No more than the machine can do.
+            thread::sleep(Duration::from_millis(20));
+        }
+        accepted
+    }
+}
+
+#[test]
+fn all_nodes_can_be_replaced_under_load() {
+    let cluster = Cluster::new();
+    let settings = [("JOB_LEASE", "60"), ("RESULT_CACHE_SIZE", "0")];
+    let node = || cluster.node(&settings);
+    let mut nodes: Vec<Server> = (0..NODES).map(|_| node()).collect();
+    let balancer = Balancer {
+        bases: Mutex::new(nodes.iter().map(|node| node.base.clone()).collect()),
+        is_over: AtomicBool::new(false),
+    };
+    let accepted: Vec<_> = thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|client| {
+                let (balancer, cluster) = (&balancer, &cluster);
+                scope.spawn(move || balancer.ask(cluster, client))
+            })
+            .collect();
+        for (number, node_there) in nodes.iter_mut().enumerate() {
+            let mut old = std::mem::replace(node_there, node());
+            signal("-TERM", &old);
+            let began = std::time::Instant::now();
+            let ended = old.child.wait().unwrap();
+            eprintln!("ended after {:?}", began.elapsed());
+            assert!(ended.success(), "{ended}");
+            balancer.bases.lock().unwrap()[number].clone_from(&node_there.base);
+        }
+        balancer.is_over.store(true, Ordering::SeqCst);
+        let accepted = clients.into_iter().map(|client| client.join().unwrap());
+        accepted.flatten().collect()
+    });
+    assert!(accepted.len() > CLIENTS * NODES, "{}", accepted.len());
+    for id in &accepted {
+        let status = cluster.is_done(&nodes[0], id);
+        assert_eq!(status["attempts"], 1, "{status}");
+    }
+    let stored = cluster.home.stored();
+    assert_eq!(stored.len(), accepted.len(), "{stored:?}");
+}
