@@ -29,6 +29,7 @@ fn is_cut(way: Way) {
     cluster.accept(&all, "warm", "/star.png");
     cluster.is_done(&api, "warm");
     let ids: Vec<_> = (0..BYTES).step_by(STEP).map(|n| n.to_string()).collect();
+    let mut cuts = 0;
     for (id, bytes) in ids.iter().zip((0..).step_by(STEP)) {
         proxy.cut_after(way, bytes);
         let job = cluster.job(id, "/star.png");
@@ -37,7 +38,9 @@ fn is_cut(way: Way) {
         let again = insist(&all, &job);
         assert_eq!(again.body["job_id"], id.as_str(), "{again:?}");
         api.ended(id);
+        cuts += usize::from(proxy.has_cut());
     }
+    assert!(cuts > ids.len() / 2, "{way:?}: {cuts} cuts");
     for id in &ids {
         let status = cluster.is_done(&api, id);
         assert_eq!(status["attempts"], 1, "{way:?}: {status}");

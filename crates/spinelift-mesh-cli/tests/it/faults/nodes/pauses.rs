@@ -58,11 +58,10 @@ fn a_node_that_was_cut_off_for_longer_than_its_lease_changes_nothing() {
     let cluster = Cluster::new();
     let proxy = Proxy::to(([127, 0, 0, 1], cluster.redis.port()).into());
     let slow = cluster.node_at(proxy.port(), &[("RESULT_CACHE_SIZE", "0")]);
-    is_overtaken(
-        &cluster,
-        &slow,
-        || proxy.hold(),
-        // By now it has computed, and waits to say so.
-        || proxy.let_go_on(),
-    );
+    let speak = || {
+        // It has computed all of them as well, and waits to say so.
+        slow.wait_for(|_| cluster.home.results().len() == 2 * JOBS);
+        proxy.let_go_on();
+    };
+    is_overtaken(&cluster, &slow, || proxy.hold(), speak);
 }

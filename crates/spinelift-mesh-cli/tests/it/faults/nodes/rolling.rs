@@ -38,8 +38,8 @@ impl Balancer {
                 }
             }
             accepted.push(id);
-            // No more than the machine can do.
-            thread::sleep(Duration::from_millis(20));
+            // No more than a slow machine can do.
+            thread::sleep(Duration::from_millis(100));
         }
         accepted
     }
@@ -65,9 +65,7 @@ fn all_nodes_can_be_replaced_under_load() {
         for (number, node_there) in nodes.iter_mut().enumerate() {
             let mut old = std::mem::replace(node_there, node());
             signal("-TERM", &old);
-            let began = std::time::Instant::now();
             let ended = old.child.wait().unwrap();
-            eprintln!("ended after {:?}", began.elapsed());
             assert!(ended.success(), "{ended}");
             balancer.bases.lock().unwrap()[number].clone_from(&node_there.base);
         }
@@ -77,9 +75,16 @@ fn all_nodes_can_be_replaced_under_load() {
     });
     assert!(accepted.len() > CLIENTS * NODES, "{}", accepted.len());
     for id in &accepted {
-        let status = cluster.is_done(&nodes[0], id);
+        let status = nodes[0].ended(id);
+        assert_eq!(status["status"], "completed", "{status}");
         assert_eq!(status["attempts"], 1, "{status}");
+        nodes[0].wait_for(|_| !cluster.mailbox.ends(id).is_empty());
     }
-    let stored = cluster.home.stored();
-    assert_eq!(stored.len(), accepted.len(), "{stored:?}");
+    // Nothing is told twice, unless under the same id.
+    nodes[0].wait_until_ready();
+    for id in &accepted {
+        let ends = cluster.mailbox.ends(id);
+        assert!(ends.iter().all(|end| end == &ends[0]), "{ends:?}");
+    }
+    assert_eq!(cluster.home.stored().len(), accepted.len());
 }
