@@ -18,9 +18,9 @@ fn insist(node: &Server, job: &serde_json::Value) -> Answer {
 
 /// One job after the other, with a cut after ever more bytes.
 fn is_cut(way: Way) {
-    /// What a job takes in all.
-    const BYTES: usize = 8000;
-    const STEP: usize = 191;
+    /// About what a job takes in all, in either direction.
+    const BYTES: usize = 4000;
+    const STEP: usize = 97;
     let cluster = Cluster::new();
     let proxy = Proxy::to(([127, 0, 0, 1], cluster.redis.port()).into());
     // The scripts are known, and what else is done once is done.
@@ -40,7 +40,8 @@ fn is_cut(way: Way) {
         api.ended(id);
         cuts += usize::from(proxy.has_cut());
     }
-    assert!(cuts > ids.len() / 2, "{way:?}: {cuts} cuts");
+    // With more to say at once, some come later.
+    assert!(cuts > ids.len() / 3, "{way:?}: {cuts} cuts");
     for id in &ids {
         let status = cluster.is_done(&api, id);
         assert_eq!(status["attempts"], 1, "{way:?}: {status}");
