@@ -37,7 +37,8 @@ end
 -- handed out now. Their holders say otherwise within a lease, if they live.
 local function renew_group(stream)
   redis.call('XGROUP', 'CREATE', stream, GROUP, '0')
-  local all = redis.call('XREADGROUP', 'GROUP', GROUP, 'nobody', 'STREAMS', stream, '>')
+  local all = redis.call('XREADGROUP', 'GROUP', GROUP, 'nobody', 'COUNT', 10000, 'STREAMS',
+    stream, '>')
   for _, each in ipairs(all and all[1][2] or {}) do
     look_at_entry(stream, each[1], false)
   end
