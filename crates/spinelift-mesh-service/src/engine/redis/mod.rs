@@ -361,6 +361,7 @@ impl JobEngine for RedisEngine {
         let shared = &self.shared;
         self.stop_claiming();
         shared.deliveries.close();
+        fetch::finish(shared).await;
         let mut tasks = std::mem::take(&mut *self.tasks.lock());
         tasks.shutdown().await;
         deliveries::give_back(shared).await;
