@@ -24,6 +24,14 @@ pub enum Warning {
     },
     /// The outline could not be repaired: its convex hull is meshed instead.
     OutlineReplacedByHull,
+    /// The observer said that time is up: the outline is valid, but a longer search may find a
+    /// better one.
+    TimeWasUp,
+    /// The art has more islands than get a mesh each: the smallest share one.
+    IslandsJoined {
+        /// How many share one.
+        count: usize,
+    },
 }
 
 impl Warning {
@@ -35,6 +43,8 @@ impl Warning {
             Warning::FallbackRectangle => "FALLBACK_RECTANGLE",
             Warning::OutlineRepaired { .. } => "OUTLINE_REPAIRED",
             Warning::OutlineReplacedByHull => "OUTLINE_REPLACED_BY_HULL",
+            Warning::TimeWasUp => "TIME_WAS_UP",
+            Warning::IslandsJoined { .. } => "ISLANDS_JOINED",
         }
     }
 }
@@ -53,6 +63,14 @@ impl fmt::Display for Warning {
                 f,
                 "the simplified outline crossed or touched itself in {intersections} place(s); \
                  all that it encloses was filled; another detail_factor may avoid it",
+            ),
+            Warning::TimeWasUp => f.write_str(
+                "time was up before the search for the best outline ended; with more time there \
+                 may be less empty area",
+            ),
+            Warning::IslandsJoined { count } => write!(
+                f,
+                "there are more islands than get a mesh each; the {count} smallest share one",
             ),
             Warning::OutlineReplacedByHull => f.write_str(
                 "the simplified outline crossed itself beyond repair, so its convex hull is \

@@ -182,7 +182,9 @@ mod tests {
                 parameters: MeshParameters::default(),
                 algorithm_version: ALGORITHM_VERSION,
                 warnings: Vec::new(),
+                quality: crate::quality::Quality::default(),
             },
+            islands: Vec::new(),
         }
     }
 
