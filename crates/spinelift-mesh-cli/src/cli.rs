@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -34,6 +35,8 @@ pub(crate) enum Command {
     Batch(BatchArgs),
     /// Start the service.
     Serve(ServeArgs),
+    /// Ask a running service whether it is well: exit code 0, or 1 and why not.
+    Health(HealthArgs),
     /// See the service at work: a sprite, its progress, its mesh.
     Demo(DemoArgs),
 }
@@ -67,6 +70,28 @@ fn settings() -> String {
     }
     text.push_str("\n\nThe log goes to standard error.");
     text
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HealthArgs {
+    /// Where the service listens [default: HOST and PORT, as the service reads them].
+    #[arg(value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Ask whether the process is alive, not whether requests should be sent to it.
+    #[arg(long)]
+    pub(crate) live: bool,
+    /// How long to wait for the answer.
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+}
+
+/// More than nothing, and at most an hour.
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse::<f64>()
+        .ok()
+        .filter(|seconds| *seconds > 0.0 && *seconds <= 3600.0)
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "must be a number of seconds, more than 0 and at most 3600".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -128,7 +153,7 @@ pub(crate) struct BatchArgs {
     #[arg(long)]
     pub(crate) resume: bool,
     /// How many images are worked on at once [default: one per core].
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = at_least_one)]
     pub(crate) jobs: Option<NonZeroUsize>,
     /// Say nothing but errors.
     #[arg(short, long)]
@@ -137,6 +162,11 @@ pub(crate) struct BatchArgs {
     pub(crate) parameters: ParameterArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+}
+
+fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse();
+    number.map_err(|_| "must be a whole number, 1 or more".to_owned())
 }
 
 const BATCH_RULES: &str = "\

@@ -18,6 +18,16 @@ pub(crate) struct Problem {
     pub(crate) details: Value,
 }
 
+/// The reason in the details of a [`Problem`].
+const DISK_FULL: &str = "disk_full";
+
+fn is_full(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}
+
 /// Why the command ends without success.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -95,13 +105,21 @@ impl Problem {
         self
     }
 
+    /// Whether a file could not be written for want of space.
+    pub(crate) fn is_full_disk(&self) -> bool {
+        self.details["reason"] == DISK_FULL
+    }
+
     /// A file that could not be read.
     pub(crate) fn reading(path: &Path, error: &io::Error) -> Self {
         let name = path.display();
         let (message, advice) = match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => (
                 format!("there is no file {name}"),
-                "Check the path.".to_owned(),
+                match name.to_string().contains("://") {
+                    true => format!("To read a URL: curl -s {name} | spinelift-mesh generate -"),
+                    false => "Check the path.".to_owned(),
+                },
             ),
             io::ErrorKind::IsADirectory => (
                 format!("{name} is a folder, not a file"),
@@ -147,7 +165,7 @@ impl Problem {
                 format!("cannot write {name}: no permission to write in {folder}"),
                 "Give yourself permission to write there, or name another place.".to_owned(),
             ),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (
+            kind if is_full(kind) => (
                 format!("cannot write {name}: no space is left on its disk"),
                 "Free some space, or name a place on another disk.".to_owned(),
             ),
@@ -156,8 +174,12 @@ impl Problem {
                 "Name another place to write to.".to_owned(),
             ),
         };
+        let mut details = json!({ "path": path.to_string_lossy(), "os_error": error.to_string() });
+        if is_full(error.kind()) {
+            details["reason"] = DISK_FULL.into();
+        }
         Problem {
-            details: json!({ "path": path.to_string_lossy(), "os_error": error.to_string() }),
+            details,
             ..Problem::new("OUTPUT_NOT_WRITABLE", message, advice)
         }
     }

@@ -2,10 +2,12 @@
 
 mod batch;
 mod cli;
+mod client;
 mod console;
 mod demo;
 mod failure;
 mod generate;
+mod health;
 mod interrupt;
 mod log;
 mod output;
@@ -42,6 +44,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             batch::run(args, &mut console)
         }
         Some(Command::Serve(args)) => serve::run(&args),
+        Some(Command::Health(args)) => health::run(&args),
         Some(Command::Demo(args)) => demo::run(args),
         None => serve::run(&ServeArgs::default()),
     }

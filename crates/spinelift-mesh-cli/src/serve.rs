@@ -4,7 +4,10 @@ use crate::cli::ServeArgs;
 use crate::failure::{Failure, Problem};
 use crate::log;
 use crate::output::write_stdout;
-use spinelift_mesh_service::{Service, Settings, SettingsError, StartError};
+use serde_json::json;
+use spinelift_mesh_service::engine::sqlite::OpenError;
+use spinelift_mesh_service::settings::{LogFormat, warn_of_misspelt};
+use spinelift_mesh_service::{OpenStorageError, Service, Settings, SettingsError, StartError};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -18,15 +21,16 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let mut settings = Settings::from_env().map_err(wrong_settings)?;
     settings.host = args.host.unwrap_or(settings.host);
     settings.port = args.port.unwrap_or(settings.port);
+    let log_format = settings.log_format;
     let log = log::start_with_traces(&settings)?;
+    warn_of_misspelt();
     let runtime = runtime()?;
     let served = runtime.block_on(async {
         let stop = stop_signal();
         let service = Service::start(settings).await.map_err(not_started)?;
         let base = base_url(service.local_addr());
-        let line = format!("listening on {base} (try: curl {base}/health; Ctrl-C stops)\n");
         // That nobody reads it is no reason not to serve.
-        let _ = write_stdout(line.as_bytes());
+        let _ = write_stdout(greeting(&base, log_format).as_bytes());
         service.serve(stop).await.map_err(|error| {
             Problem::new("SERVE_FAILED", error.to_string(), "Start it again.").into()
         })
@@ -37,11 +41,31 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
     served
 }
 
+/// The line that says where the service is. Standard output often goes where the log goes, so it has
+/// the log's form there.
+fn greeting(base: &str, format: LogFormat) -> String {
+    let text = format!("listening on {base} (try: curl {base}/health; Ctrl-C stops)");
+    match format {
+        LogFormat::Text => format!("{text}\n"),
+        LogFormat::Json => format!(
+            "{}\n",
+            json!({ "level": "INFO", "fields": { "message": text } })
+        ),
+    }
+}
+
 pub(crate) fn wrong_settings(error: SettingsError) -> Problem {
     Problem::new(
         "WRONG_SETTING",
         error.to_string(),
-        "Change the settings named above, in the environment or in the file .env.",
+        match &error {
+            SettingsError::File(_) => {
+                "Change the file .env of this folder, remove it, or start in another folder."
+            }
+            SettingsError::Wrong(_) => {
+                "Change the settings named above, in the environment or in the file .env."
+            }
+        },
     )
 }
 
@@ -92,9 +116,17 @@ pub(crate) fn not_started(error: StartError) -> Problem {
                 _ => (error.to_string(), "Change HOST or PORT.".to_owned()),
             }
         }
-        StartError::Storage(_) => (
+        StartError::Storage(
+            OpenStorageError::Directory { .. } | OpenStorageError::Store { .. },
+        ) => (
             error.to_string(),
             "Set STORAGE_PATH to a folder that this user may write to.".to_owned(),
+        ),
+        StartError::Jobs(OpenError::Io { .. } | OpenError::Database { .. }) => (
+            error.to_string(),
+            "Start in a folder that this user may write to, or set DATABASE_PATH and STORAGE_PATH \
+             to places in one; its disk needs space."
+                .to_owned(),
         ),
         StartError::Jobs(_) => (
             error.to_string(),
@@ -185,6 +217,18 @@ mod tests {
             problem.message
         );
         assert!(problem.advice.contains("--port 8001"), "{}", problem.advice);
+    }
+
+    #[test]
+    fn the_greeting_has_the_form_of_the_log() {
+        let base = "http://127.0.0.1:8000";
+        let text = greeting(base, LogFormat::Text);
+        assert!(text.starts_with("listening on http://127.0.0.1:8000 (try: "));
+        let line = greeting(base, LogFormat::Json);
+        assert!(line.ends_with('\n') && line.lines().count() == 1, "{line}");
+        let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(line["fields"]["message"], text.trim_end());
+        assert_eq!(line["level"], "INFO");
     }
 
     #[test]

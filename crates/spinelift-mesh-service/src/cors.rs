@@ -39,6 +39,15 @@ impl CorsOrigins {
         }
     }
 
+    /// Whether these pages may.
+    pub(crate) fn include(&self, origin: &HeaderValue) -> bool {
+        match self {
+            Self::None => false,
+            Self::Any => true,
+            Self::List(origins) => origins.contains(origin),
+        }
+    }
+
     /// What answers browsers that ask whether a page may.
     pub(crate) fn layer(&self) -> Option<CorsLayer> {
         let origins = match self {

@@ -43,14 +43,24 @@ impl ApiError {
         }
     }
 
+    /// Whether it is answered with this status.
+    pub(crate) fn is_of(&self, status: StatusCode) -> bool {
+        self.status == status
+    }
+
     pub(crate) fn unavailable(
         code: &'static str,
         message: impl Into<String>,
         details: Value,
     ) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message, details).come_back_later()
+    }
+
+    /// The same, with the time after which another try may succeed.
+    pub(crate) fn come_back_later(self) -> Self {
         Self {
             retry_after: Some(Duration::from_secs(RETRY_AFTER_SECONDS)),
-            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message, details)
+            ..self
         }
     }
 
@@ -92,16 +102,14 @@ impl From<EngineError> for ApiError {
                 error.to_string(),
                 json!({ "max_queue_length": limit }),
             ),
-            EngineError::ClientQuota { unfinished, limit } => Self {
-                retry_after: Some(Duration::from_secs(RETRY_AFTER_SECONDS)),
-                ..Self::new(
-                    StatusCode::TOO_MANY_REQUESTS,
-                    "TOO_MANY_JOBS",
-                    format!("{error} (MAX_JOBS_PER_CLIENT); wait for some to end, or cancel them"),
-                    json!({ "unfinished": unfinished, "max_jobs_per_client": limit }),
-                )
-            },
-            EngineError::Unavailable { .. } => {
+            EngineError::ClientQuota { unfinished, limit } => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "TOO_MANY_JOBS",
+                format!("{error} (MAX_JOBS_PER_CLIENT); wait for some to end, or cancel them"),
+                json!({ "unfinished": unfinished, "max_jobs_per_client": limit }),
+            )
+            .come_back_later(),
+            EngineError::Unavailable { .. } | EngineError::Unusable { .. } => {
                 tracing::error!(%error, "the job store is unavailable");
                 // The reason names files and stays in the log.
                 Self::unavailable(

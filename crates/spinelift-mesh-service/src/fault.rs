@@ -5,12 +5,14 @@
 
 use chrono::TimeDelta;
 
-/// Stops here for ever if `SPINELIFT_STOP_AT` names this point, and tells so by writing the name
-/// into the file that `SPINELIFT_STOPPED` names.
+/// Stops here if `SPINELIFT_STOP_AT` names this point, and tells so by writing the name into the
+/// file that `SPINELIFT_STOPPED` names. Goes on once the file is gone, if ever.
 #[cfg(feature = "fault-points")]
 pub(crate) async fn point(name: &str) {
-    if stops_at(name) {
-        std::future::pending::<()>().await;
+    if let Some(file) = stops_at(name) {
+        while file.exists() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
     }
 }
 
@@ -20,7 +22,7 @@ pub(crate) async fn point(_name: &str) {}
 /// [`point`] for threads that may block.
 #[cfg(feature = "fault-points")]
 pub(crate) fn blocking_point(name: &str) {
-    if stops_at(name) {
+    if stops_at(name).is_some() {
         loop {
             std::thread::park();
         }
@@ -31,13 +33,12 @@ pub(crate) fn blocking_point(name: &str) {
 pub(crate) fn blocking_point(_name: &str) {}
 
 #[cfg(feature = "fault-points")]
-fn stops_at(name: &str) -> bool {
+fn stops_at(name: &str) -> Option<std::path::PathBuf> {
     let stops = std::env::var("SPINELIFT_STOP_AT").is_ok_and(|point| point == name);
-    if stops && let Some(file) = std::env::var_os("SPINELIFT_STOPPED") {
-        // The test waits for the file, and fails if there is none.
-        let _ = std::fs::write(file, name);
-    }
-    stops
+    let file = std::env::var_os("SPINELIFT_STOPPED").filter(|_| stops)?;
+    // The test waits for the file, and fails if there is none.
+    let _ = std::fs::write(&file, name);
+    Some(file.into())
 }
 
 /// How far off the wall clock is: as many seconds as the file says that

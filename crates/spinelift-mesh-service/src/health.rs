@@ -1,6 +1,6 @@
 //! Whether the service can do its work: what `/health/ready` tells load balancers and people.
 
-use crate::engine::{Backlog, JobEngine};
+use crate::engine::{Backlog, EngineError, JobEngine};
 use crate::settings::Settings;
 use crate::storage::Storage;
 use parking_lot::Mutex;
@@ -63,14 +63,19 @@ impl Readiness {
     /// Checks everything, which takes a little more than [`LIMIT`] at the most.
     pub(crate) async fn report(&self) -> Report {
         let [jobs, storage] = self.disks().await;
-        let backlog = self.engine.backlog();
+        // If it cannot be told, the check of the jobs says so.
+        let backlog = self.engine.backlog().await.ok();
+        let idle = self.activity.idle();
         let checks = [
             ("jobs", jobs),
             ("storage", storage),
-            ("queue", queue(backlog, self.queue_length)),
+            (
+                "queue",
+                backlog.map_or(Ok(()), |backlog| queue(backlog, self.queue_length)),
+            ),
             (
                 "workers",
-                workers(backlog, self.activity.idle(), self.job_timeout),
+                backlog.map_or(Ok(()), |backlog| workers(backlog, idle, self.job_timeout)),
             ),
             ("draining", draining(self.draining.load(Ordering::Relaxed))),
         ];
@@ -91,6 +96,9 @@ impl Readiness {
             let written = engine.check().await;
             written.map_err(|error| {
                 tracing::warn!(%error, "the job database cannot be written");
+                if let EngineError::Unusable { reason } = error {
+                    return format!("the job database cannot be used: {reason}");
+                }
                 "the job database cannot be written: see the log, and check the disk of \
                  DATABASE_PATH for space and permissions"
                     .to_owned()
@@ -100,11 +108,13 @@ impl Readiness {
             let written = storage.check().await;
             written.map_err(|error| {
                 tracing::warn!(%error, "the result storage cannot be written");
-                "results cannot be stored: see the log, and check the disk of STORAGE_PATH for \
-                 space and permissions"
-                    .to_owned()
+                format!(
+                    "results cannot be stored: see the log, and check {}",
+                    storage.remedy()
+                )
             })
         };
+        let place = format!("the result storage ({})", self.storage.settings());
         let Disks {
             jobs: jobs_probe,
             objects: objects_probe,
@@ -112,7 +122,7 @@ impl Readiness {
         } = &mut *disks;
         let (jobs, objects) = tokio::join!(
             jobs_probe.ask("the job database (DATABASE_PATH)", jobs),
-            objects_probe.ask("the result storage (STORAGE_PATH)", objects),
+            objects_probe.ask(&place, objects),
         );
         let checks = [jobs, objects];
         *known = Some((Instant::now(), checks.clone()));
@@ -149,7 +159,7 @@ impl Probe {
         let task = self.0.get_or_insert_with(|| tokio::spawn(check));
         let Ok(ended) = tokio::time::timeout(LIMIT, task).await else {
             return Err(format!(
-                "{what} does not answer within {} s: check its disk",
+                "{what} does not answer within {} s: check its disk or server",
                 LIMIT.as_secs()
             ));
         };

@@ -15,11 +15,24 @@ impl RedactedUrl {
         Self(url)
     }
 
-    /// The server, as `host:port`.
+    /// The server, by its host: one machine has many ports, and a name may end in a dot. Of an
+    /// object in S3 its bucket, as `s3://bucket`.
     #[must_use]
     pub fn server(&self) -> String {
-        let port = self.0.port_or_known_default().unwrap_or_default();
-        format!("{}:{port}", self.0.host_str().unwrap_or_default())
+        let host = self.0.host_str().unwrap_or_default();
+        match self.0.scheme() {
+            "s3" => format!("s3://{host}"),
+            _ => host.strip_suffix('.').unwrap_or(host).to_owned(),
+        }
+    }
+
+    /// The program behind it, by host and port: two on one machine may be two applications.
+    #[must_use]
+    pub fn receiver(&self) -> String {
+        match self.0.port_or_known_default() {
+            Some(port) => format!("{}:{port}", self.server()),
+            None => self.server(),
+        }
     }
 
     /// The whole URL, secrets included: to connect with or to store, never to print.

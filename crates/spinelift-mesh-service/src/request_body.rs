@@ -24,7 +24,19 @@ const STEP: u64 = 64 * 1024;
 #[error("there is no memory for the request body at the moment")]
 struct NoRoom;
 
-/// What a request has reserved: it is given back when the request has been answered.
+/// What the body of a request has reserved. It is given back when the last clone is dropped: whoever
+/// goes on with the body, perhaps after its client has left, keeps one.
+#[derive(Clone, Default)]
+pub(crate) struct BodyMemory(Arc<Mutex<Held>>);
+
+impl BodyMemory {
+    /// The memory of a request that comes in.
+    pub(crate) fn of(request: &Request) -> Self {
+        let memory = request.extensions().get::<Self>();
+        memory.cloned().unwrap_or_default()
+    }
+}
+
 #[derive(Default)]
 struct Held {
     bytes: u64,
@@ -51,26 +63,25 @@ impl Held {
 /// Counts what comes in of a request's body.
 pub(crate) async fn account_for_body(
     State(budget): State<MemoryBudget>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    let held = Arc::new(Mutex::new(Held::default()));
+    let memory = BodyMemory::default();
+    request.extensions_mut().insert(memory.clone());
     let request = request.map(|body| {
         Body::new(Counted {
             body,
             budget,
-            held: Arc::clone(&held),
+            memory,
         })
     });
-    let response = next.run(request).await;
-    drop(held);
-    response
+    next.run(request).await
 }
 
 struct Counted {
     body: Body,
     budget: MemoryBudget,
-    held: Arc<Mutex<Held>>,
+    memory: BodyMemory,
 }
 
 impl HttpBody for Counted {
@@ -84,7 +95,7 @@ impl HttpBody for Counted {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(data) = frame.data_ref()
-            && let Err(error) = self.held.lock().take(data.len() as u64, &self.budget)
+            && let Err(error) = self.memory.0.lock().take(data.len() as u64, &self.budget)
         {
             return Poll::Ready(Some(Err(axum::Error::new(error))));
         }
@@ -146,5 +157,46 @@ mod tests {
         assert!(second.take(STEP, &budget).is_ok());
         drop(second);
         assert!(budget.try_body(2 * STEP).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_body_is_counted_as_long_as_anybody_works_on_it() {
+        let budget = MemoryBudget::new(1024 * 1024, 1024).expect("fits");
+        let (done, is_done) = tokio::sync::oneshot::channel::<()>();
+        let is_done = Mutex::new(Some(is_done));
+        let (ended, has_ended) = tokio::sync::oneshot::channel();
+        let ended = Mutex::new(Some(ended));
+        let handler = async move |request: Request| {
+            let memory = BodyMemory::of(&request);
+            let body = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+            let (is_done, ended) = (is_done.lock().take(), ended.lock().take());
+            tokio::spawn(async move {
+                let _body = body;
+                is_done.expect("the first request").await.expect("told");
+                drop(memory);
+                ended.expect("the first request").send(()).expect("awaited");
+            });
+        };
+        let handler = Arc::new(handler);
+        let route = axum::routing::post(move |request| {
+            let handler = Arc::clone(&handler);
+            async move { handler(request).await }
+        });
+        let router =
+            axum::Router::new()
+                .route("/", route)
+                .layer(axum::middleware::from_fn_with_state(
+                    budget.clone(),
+                    account_for_body,
+                ));
+        let body = Body::from(vec![0; 100 * 1024]);
+        let request = Request::post("/").body(body).expect("valid");
+        let answer = tower::ServiceExt::oneshot(router, request).await;
+        assert_eq!(answer.expect("answered").status(), StatusCode::OK);
+        // Of 128 KiB.
+        assert!(budget.try_body(64 * 1024).is_none());
+        done.send(()).expect("awaited");
+        has_ended.await.expect("told");
+        assert!(budget.try_body(128 * 1024).is_some());
     }
 }

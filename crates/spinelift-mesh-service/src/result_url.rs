@@ -2,23 +2,44 @@
 
 use crate::auth::{SignatureError, UrlSigner, is_signed};
 use crate::clock;
+use crate::engine::ResultObject;
 use crate::job::{Batch, Job, JobId};
+use crate::storage::Storage;
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri};
+use chrono::{DateTime, Utc};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Longest host name there is, in bytes.
 const MAX_HOST: usize = 253;
 
-/// Makes the URLs of results.
+/// What a cache may do with a result. It never changes, but it may be removed, and another have its
+/// place: a cache has to ask, and is told by the tag that what it has is still right.
+pub(crate) const CACHE_CONTROL: &str = "private, no-cache";
+
+/// Longest time that S3 lets a presigned URL be valid.
+pub(crate) const LONGEST_PRESIGNED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// What a signed URL, which took the place of a key, is good for.
 #[derive(Debug, Clone)]
+pub(crate) struct Signed {
+    /// That of the job or batch.
+    pub(crate) generation: u64,
+    /// In seconds since 1970.
+    expires: u64,
+}
+
+/// Makes the URLs of results.
+#[derive(Clone)]
 pub(crate) struct ResultUrls {
     public: Option<Arc<str>>,
     prefix: Arc<str>,
     fallback: Arc<str>,
     signer: Option<UrlSigner>,
+    presigned: Option<(Storage, Duration)>,
 }
 
 impl ResultUrls {
@@ -35,6 +56,15 @@ impl ResultUrls {
             prefix: prefix.into(),
             fallback: format!("http://{local}").into(),
             signer,
+            presigned: None,
+        }
+    }
+
+    /// The same, with URLs that lead to the objects themselves for a time.
+    pub(crate) fn presigned(self, storage: Storage, valid: Duration) -> Self {
+        Self {
+            presigned: Some((storage, valid)),
+            ..self
         }
     }
 
@@ -55,37 +85,88 @@ impl ResultUrls {
     }
 
     /// The URL of a job's result, as its receiver can use it.
-    pub(crate) fn of(&self, job: &Job) -> String {
+    pub(crate) async fn of(&self, job: &Job) -> String {
         let base = self.public.as_deref().unwrap_or(&job.base_url);
-        self.under(base, &job.id)
+        self.of_job_under(base, job).await
     }
 
     /// The URL of a batch's results, as its receiver can use it.
     pub(crate) fn of_batch(&self, batch: &Batch) -> String {
-        let base = self.public.as_deref().unwrap_or(&batch.base_url);
-        self.under(base, &batch.id)
+        self.of_batch_under(self.public.as_deref().unwrap_or(&batch.base_url), batch)
     }
 
-    /// The URL of the result of a job or batch below a base; ids need no escaping.
-    pub(crate) fn under(&self, base: &str, id: &JobId) -> String {
+    /// The URL of a job's result below a base.
+    pub(crate) async fn of_job_under(&self, base: &str, job: &Job) -> String {
+        self.of_job_until(base, job, None).await
+    }
+
+    /// The same, good until the time at which the URL expires that led to it, if that was signed.
+    pub(crate) async fn of_job_until(
+        &self,
+        base: &str,
+        job: &Job,
+        signed: Option<&Signed>,
+    ) -> String {
+        let until = signed.map(|signed| signed.expires);
+        let presigned = match &job.result {
+            Some(object) => self.presign(object, until).await,
+            None => None,
+        };
+        presigned.unwrap_or_else(|| self.under(base, &job.id, job.generation, until))
+    }
+
+    /// Without credentials, at the moment, the service is still there to be asked.
+    async fn presign(&self, object: &ResultObject, until: Option<u64>) -> Option<String> {
+        let (storage, valid) = self.presigned.as_ref()?;
+        let left = until.map(|until| until.saturating_sub(seconds(clock::now())));
+        let valid = left.map_or(*valid, |left| {
+            (*valid).min(Duration::from_secs(left.max(1)))
+        });
+        storage
+            .presigned(object, valid)
+            .await?
+            .inspect_err(|error| tracing::warn!(%error, "a result URL could not be presigned"))
+            .ok()
+    }
+
+    /// The URL of a batch's results below a base.
+    pub(crate) fn of_batch_under(&self, base: &str, batch: &Batch) -> String {
+        self.under(base, &batch.id, batch.generation, None)
+    }
+
+    /// Ids need no escaping.
+    fn under(&self, base: &str, id: &JobId, generation: u64, until: Option<u64>) -> String {
         // What `base` has of a path is cut off by a proxy, so it is not signed.
         let path = format!("{}/mesh/{id}/result", self.prefix);
-        match &self.signer {
-            Some(signer) => format!("{base}{path}?{}", signer.query(&path, clock::now().into())),
-            None => format!("{base}{path}"),
-        }
+        let Some(signer) = &self.signer else {
+            return format!("{base}{path}");
+        };
+        let expires = until.unwrap_or_else(|| signer.expiry(clock::now().into()));
+        format!("{base}{path}?{}", signer.query(&path, generation, expires))
     }
 
-    /// Whether a path and query are those of a signed URL; `None` if they are not signed at all.
-    pub(crate) fn verify(&self, uri: &Uri) -> Option<Result<(), SignatureError>> {
-        let query = uri.query().filter(|query| is_signed(query))?;
-        let is_result = uri
-            .path()
-            .strip_prefix(&*self.prefix)
-            .is_some_and(|path| path.starts_with("/mesh/") && path.ends_with("/result"));
-        let signer = self.signer.as_ref().filter(|_| is_result)?;
-        Some(signer.verify(uri.path(), query, clock::now().into()))
+    /// The id of the job or batch in a signed URL; `None` if it is not signed at all.
+    pub(crate) fn signed_id<'a>(&self, uri: &'a Uri) -> Option<&'a str> {
+        let is_ours = self.signer.is_some() && uri.query().is_some_and(is_signed);
+        let path = uri.path().strip_prefix(&*self.prefix).filter(|_| is_ours)?;
+        path.strip_prefix("/mesh/")?.strip_suffix("/result")
     }
+
+    /// Checks a signed URL of the job or batch that has its path now.
+    pub(crate) fn verify(&self, uri: &Uri, generation: u64) -> Result<Signed, SignatureError> {
+        let signed = self.signer.as_ref().zip(uri.query());
+        let (signer, query) = signed.ok_or(SignatureError::Invalid)?;
+        let expires = signer.verify(uri.path(), generation, query, clock::now().into())?;
+        Ok(Signed {
+            generation,
+            expires,
+        })
+    }
+}
+
+/// Seconds since 1970.
+fn seconds(time: DateTime<Utc>) -> u64 {
+    time.timestamp().try_into().unwrap_or(0)
 }
 
 /// An [`Authority`] may be more than a host and a port, and its host more than a name.

@@ -5,6 +5,8 @@ use crate::api::{self, Api};
 use crate::auth::{Access, require_access};
 use crate::client::{Clients, identify_client};
 use crate::error::{ApiError, shape_errors};
+use crate::overflow::refuse_overflow;
+use crate::pages::{Pages, refuse_foreign_pages};
 use crate::request_body::account_for_body;
 use crate::request_id::identify_request;
 use crate::settings::Settings;
@@ -30,6 +32,7 @@ pub(crate) fn router(api: Api, settings: &Settings) -> Router {
     let access = Access {
         needs_key: !settings.api_keys.is_empty(),
         result_urls: api.result_urls.clone(),
+        engine: Arc::clone(&api.engine),
     };
     let layers = ServiceBuilder::new()
         // Whose request it is comes first: all that follows may want to log it.
@@ -51,7 +54,11 @@ pub(crate) fn router(api: Api, settings: &Settings) -> Router {
         // Around all that refuses with a bare status, the panic handler included.
         .layer(from_fn(shape_errors))
         .layer(CatchPanicLayer::custom(panicked))
-        // Before a body is read: strangers get no work done.
+        // Before a body is read: strangers get no work done, and neither does who came too late.
+        .layer(from_fn(refuse_overflow))
+        .option_layer(
+            Pages::new(settings).map(|pages| from_fn_with_state(pages, refuse_foreign_pages)),
+        )
         .layer(from_fn_with_state(access, require_access))
         // These bound what a client sends; a body is read inside them, by the handler.
         .layer(from_fn_with_state(api.memory.clone(), account_for_body))

@@ -4,6 +4,7 @@
 //! every file descriptor, and with them the service, for ever.
 
 use crate::metrics::{Held, Metrics};
+use crate::overflow::{HEAD_TIMEOUT, Overflow, PATIENCE, RESERVE};
 use crate::settings::Settings;
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_io_timeout::TimeoutWriter;
 use tower::ServiceExt;
 
@@ -32,6 +34,14 @@ const HEAD: usize = 64 * 1024;
 /// say, and clients that say nothing hold up the others no longer.
 const SCARCE_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// A permit of a semaphore that is never closed.
+async fn acquire(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    match Arc::clone(semaphore).acquire_owned().await {
+        Ok(permit) => permit,
+        Err(_) => std::future::pending().await,
+    }
+}
+
 /// Accepts connections and serves them.
 pub(crate) struct Server {
     listener: TcpListener,
@@ -39,9 +49,35 @@ pub(crate) struct Server {
     /// One permit for each connection that may still be accepted.
     room: Arc<Semaphore>,
     most: usize,
+    /// The same for those beyond.
+    reserve: Arc<Semaphore>,
+    /// Whether there has been no room for a while.
+    is_stuck: bool,
     idle_timeout: Duration,
     write_timeout: Duration,
     metrics: Arc<Metrics>,
+}
+
+/// The place of a connection, until it is dropped.
+struct Place {
+    in_reserve: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    fn room(permit: OwnedSemaphorePermit) -> Self {
+        Self {
+            in_reserve: false,
+            _permit: permit,
+        }
+    }
+
+    fn reserved(permit: OwnedSemaphorePermit) -> Self {
+        Self {
+            in_reserve: true,
+            _permit: permit,
+        }
+    }
 }
 
 impl Server {
@@ -57,6 +93,8 @@ impl Server {
             router,
             room: Arc::new(Semaphore::new(most)),
             most,
+            reserve: Arc::new(Semaphore::new(RESERVE)),
+            is_stuck: false,
             idle_timeout: settings.idle_timeout,
             write_timeout: settings.write_timeout,
             metrics,
@@ -70,18 +108,22 @@ impl Server {
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         loop {
-            let (stream, peer, room) = tokio::select! {
+            let (stream, peer, place) = tokio::select! {
                 accepted = self.accept() => accepted,
                 () = &mut shutdown => break,
             };
             while connections.try_join_next().is_some() {}
             // The client is identified by its address, which no header can tell for sure.
             let router = self.router.clone();
+            let is_overflow = place.in_reserve;
             let router = router.map_request(move |mut request: Request<Incoming>| {
                 request.extensions_mut().insert(ConnectInfo(peer));
+                if is_overflow {
+                    request.extensions_mut().insert(Overflow);
+                }
                 request
             });
-            let connection = graceful.watch(self.http().serve_connection(
+            let connection = graceful.watch(self.http(is_overflow).serve_connection(
                 TokioIo::new(self.bounded(stream)),
                 TowerToHyperService::new(router),
             ));
@@ -89,20 +131,41 @@ impl Server {
             connections.spawn(async move {
                 // A client that breaks off or says nothing is no event.
                 let _ = connection.await;
-                drop((room, open));
+                drop((place, open));
             });
         }
         drop(self.listener);
         graceful.shutdown().await;
     }
 
-    /// Waits for room first: what is not accepted waits in the system's queue, at its expense.
-    async fn accept(&mut self) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
-        // The semaphore is never closed.
-        let room = Arc::clone(&self.room).acquire_owned().await.ok();
+    /// Waits for a place first: what is not accepted waits in the system's queue, at its expense.
+    async fn accept(&mut self) -> (TcpStream, SocketAddr, Place) {
+        let place = self.place().await;
         // Retries by itself, with a pause when the process has no file descriptor left.
         let (stream, peer) = Listener::accept(&mut self.listener).await;
-        (stream, peer, room)
+        // There may be room by now.
+        let room = match place.in_reserve {
+            true => Arc::clone(&self.room).try_acquire_owned().ok(),
+            false => None,
+        };
+        (stream, peer, room.map_or(place, Place::room))
+    }
+
+    /// Room, or a place in the reserve once it is clear that there will be no room for a while: a
+    /// burst of clients waits for its turn, but health checks do not wait for what does not end.
+    async fn place(&mut self) -> Place {
+        if !self.is_stuck
+            && let Ok(room) = timeout(PATIENCE, acquire(&self.room)).await
+        {
+            return Place::room(room);
+        }
+        let place = tokio::select! {
+            biased;
+            permit = acquire(&self.room) => Place::room(permit),
+            permit = acquire(&self.reserve) => Place::reserved(permit),
+        };
+        self.is_stuck = place.in_reserve;
+        place
     }
 
     /// Only writing that makes no progress is bounded: an answer may take its time.
@@ -112,9 +175,10 @@ impl Server {
         Box::pin(stream)
     }
 
-    fn http(&self) -> http1::Builder {
+    fn http(&self, is_overflow: bool) -> http1::Builder {
         let scarce = self.room.available_permits() < self.most / 2;
         let idle_timeout = match scarce {
+            _ if is_overflow => self.idle_timeout.min(HEAD_TIMEOUT),
             true => self.idle_timeout.min(SCARCE_IDLE_TIMEOUT),
             false => self.idle_timeout,
         };

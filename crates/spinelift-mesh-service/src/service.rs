@@ -1,7 +1,7 @@
 //! The running service: its parts put together, and taken down in order.
 
 use crate::address::{AddressPolicy, Outbound, OutboundError, OutboundLimits};
-use crate::api::Api;
+use crate::api::{Api, HeldAnswers, UploadSpace};
 use crate::auth::UrlSigner;
 use crate::callback::{Callbacks, Dispatcher, Retries};
 use crate::engine::sqlite::{Bounds, OpenError, Opened, SqliteEngine};
@@ -9,14 +9,15 @@ use crate::engine::{EngineError, JobEngine, Observed, Owner};
 use crate::health::{Activity, Readiness};
 use crate::memory::{BudgetTooSmall, MemoryBudget};
 use crate::metrics::Metrics;
-use crate::result_url::ResultUrls;
+use crate::result_url::{LONGEST_PRESIGNED, ResultUrls};
 use crate::router::router;
+use crate::s3::{S3, S3Error};
 use crate::server::Server;
-use crate::settings::{JobBackend, Settings, StorageBackend};
-use crate::source::{SourceLimits, Sources};
+use crate::settings::{JobBackend, ResultUrlKind, Settings, StorageBackend};
+use crate::source::{Buckets, SourceLimits, Sources};
 use crate::storage::{OpenStorageError, Storage, remove_leftovers};
 use crate::trace::Traces;
-use crate::worker::{CpuSlots, Flights, Pace, Runner, Sweeper, Workers};
+use crate::worker::{CpuSlots, Flights, Pace, Runner, Sweeper, Uploads, Workers};
 use sha2::{Digest, Sha256};
 use spinelift_mesh::Limits;
 use std::future::Future;
@@ -43,6 +44,12 @@ pub enum StartError {
         /// A value that works.
         instead: &'static str,
     },
+    /// Settings do not fit together.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// The S3 server cannot be used with these settings.
+    #[error(transparent)]
+    S3(#[from] S3Error),
     /// The job database cannot be opened.
     #[error(transparent)]
     Jobs(#[from] OpenError),
@@ -101,9 +108,11 @@ impl Service {
         let traces = Arc::new(Traces::default());
         let outbound = Outbound::new(
             AddressPolicy::new(settings.allowed_private_hosts.clone())
+                .with_buckets(settings.allowed_s3_buckets.clone())
                 .counting(metrics.sources.blocked.clone()),
             &outbound_limits(&settings),
         )?;
+        let s3 = open_s3(&settings, &outbound)?;
         // Listening comes before the engine, which gives up exhausted jobs as it opens: a start
         // that failed after that would never tell their receivers.
         let (listener, address) = listen(&settings).await?;
@@ -117,7 +126,8 @@ impl Service {
             Arc::clone(&traces),
         ));
         let owner = Owner::of(engine.as_ref()).await?;
-        let storage = Storage::local(&settings.storage_path, owner)?;
+        let storage = open_storage(&settings, s3.as_ref(), owner.clone()).await?;
+        let uploads = Arc::new(Uploads::new(Arc::clone(&engine), storage.clone()));
 
         let callbacks = Callbacks::new(
             outbound.clone(),
@@ -132,13 +142,25 @@ impl Service {
             address,
             url_signer(&settings, engine.as_ref()).await?,
         );
+        let result_urls = match settings.result_urls {
+            ResultUrlKind::Service => result_urls,
+            ResultUrlKind::Presigned => {
+                result_urls.presigned(storage.clone(), settings.result_url_ttl)
+            }
+        };
         let pace = Arc::new(Pace::new(&settings));
         let activity = Arc::new(Activity::default());
         let runner = Arc::new(Runner {
             engine: Arc::clone(&engine),
-            sources: Sources::new(outbound.clone(), source_limits(&settings), memory.clone()),
+            sources: Sources::new(
+                outbound.clone(),
+                open_buckets(&settings, s3.as_ref())?,
+                source_limits(&settings),
+                memory.clone(),
+            ),
             memory: memory.clone(),
             storage: storage.clone(),
+            uploads: Arc::clone(&uploads),
             callbacks: callbacks.clone(),
             cpu: CpuSlots::per_core(),
             slots: Semaphore::new(settings.max_concurrent_jobs.get()),
@@ -169,9 +191,12 @@ impl Service {
             outbound,
             result_urls: result_urls.clone(),
             pace,
-            uploads: Arc::default(),
+            uploads: Arc::clone(&uploads),
             draining: draining.clone(),
+            upload_space: Arc::new(UploadSpace::new(settings.max_upload_storage)),
+            held: Arc::new(HeldAnswers::new(settings.max_connections.get())),
             max_request_size: settings.max_request_size.get(),
+            max_json_size: settings.max_json_size.get(),
             memory,
             max_image_bytes: settings.max_image_bytes.get(),
             max_batch_size: settings.max_batch_size.get(),
@@ -193,11 +218,14 @@ impl Service {
         let sweeper = Sweeper {
             engine: Arc::clone(&engine),
             storage,
+            uploads,
             keep: settings.job_ttl,
             cache: settings.result_cache_size,
         };
-        let storage_path = settings.storage_path.clone();
-        tokio::task::spawn_blocking(move || remove_leftovers(&storage_path, start));
+        if settings.storage_backend == StorageBackend::Local {
+            let storage_path = settings.storage_path.clone();
+            tokio::task::spawn_blocking(move || remove_leftovers(&storage_path, &owner, start));
+        }
         tracing::info!(
             service = settings.service_name,
             version = env!("CARGO_PKG_VERSION"),
@@ -294,12 +322,18 @@ impl Service {
 }
 
 fn check_available(settings: &Settings) -> Result<(), StartError> {
-    if settings.storage_backend == StorageBackend::S3 {
-        return Err(StartError::NotAvailable {
-            name: "STORAGE_BACKEND",
-            value: "s3",
-            instead: "local",
-        });
+    if settings.result_urls == ResultUrlKind::Presigned {
+        if settings.storage_backend != StorageBackend::S3 {
+            return Err(StartError::Conflict(
+                "RESULT_URLS=presigned needs STORAGE_BACKEND=s3: there is nobody else to sign for",
+            ));
+        }
+        if settings.result_url_ttl > LONGEST_PRESIGNED {
+            return Err(StartError::Conflict(
+                "RESULT_URLS=presigned needs a RESULT_URL_TTL of 604800 or less: S3 signs for \
+                 seven days at the most",
+            ));
+        }
     }
     if settings.job_backend == JobBackend::Redis {
         return Err(StartError::NotAvailable {
@@ -352,6 +386,7 @@ async fn open_engine(settings: &Settings) -> Result<Opened, StartError> {
         queue_length: settings.max_queue_length.get(),
         jobs_per_client: settings.max_jobs_per_client.get(),
         lanes: settings.max_downloads_per_host.get(),
+        client_lanes: client_lanes(settings.max_concurrent_downloads.get()),
         delivery_lanes: DELIVERY_LANES,
         attempts: u32::try_from(settings.max_attempts.get()).unwrap_or(u32::MAX),
     };
@@ -363,6 +398,44 @@ async fn open_engine(settings: &Settings) -> Result<Opened, StartError> {
         }
         .into()),
     }
+}
+
+/// The S3 server, if anything is kept there or read from there.
+fn open_s3(settings: &Settings, outbound: &Outbound) -> Result<Option<S3>, StartError> {
+    let stores = settings.storage_backend == StorageBackend::S3;
+    let is_used = stores || !settings.allowed_s3_buckets.is_empty();
+    Ok(match is_used {
+        true => Some(S3::new(settings, outbound)?),
+        false => None,
+    })
+}
+
+async fn open_storage(
+    settings: &Settings,
+    s3: Option<&S3>,
+    owner: Owner,
+) -> Result<Storage, OpenStorageError> {
+    match (settings.storage_backend, s3) {
+        (StorageBackend::S3, Some(s3)) => {
+            let bucket = settings.s3_bucket.as_deref();
+            let bucket = bucket.ok_or(OpenStorageError::NoBucket)?;
+            Storage::s3(s3, bucket, &settings.s3_prefix, owner).await
+        }
+        _ => Storage::local(&settings.storage_path, owner),
+    }
+}
+
+fn open_buckets(settings: &Settings, s3: Option<&S3>) -> Result<Buckets, S3Error> {
+    match s3 {
+        Some(s3) => Buckets::open(s3, &settings.allowed_s3_buckets),
+        None => Ok(Buckets::default()),
+    }
+}
+
+/// Most of the workers that one client keeps loading from servers: if those are slow, a quarter of
+/// the workers is left for the jobs of others, and for uploads, which load from no server.
+fn client_lanes(workers: usize) -> usize {
+    (workers - workers.div_ceil(4)).max(1)
 }
 
 async fn listen(settings: &Settings) -> Result<(TcpListener, SocketAddr), StartError> {

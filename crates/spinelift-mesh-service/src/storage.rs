@@ -1,15 +1,25 @@
 //! Where results and uploaded images are kept.
 
+#[cfg(test)]
+mod conformance;
+mod draft;
+mod s3;
+
+pub(crate) use draft::Draft;
+
 use crate::engine::{Owner, ResultKey, ResultObject};
 use crate::job::JobId;
+use crate::private;
+use crate::s3::S3Error;
 use axum::body::Bytes;
 use chrono::{DateTime, Utc};
+use draft::Drafts;
 use futures_util::stream::{Stream, StreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{Attributes, ObjectStore, ObjectStoreExt, PutOptions, PutPayload};
+use s3::Bucket;
 use sha2::{Digest, Sha256};
-use std::collections::HashSet;
 use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,6 +31,9 @@ use std::time::SystemTime;
 pub(crate) struct Storage {
     store: Arc<dyn ObjectStore>,
     owner: Owner,
+    drafts: Drafts,
+    /// Of S3; none for a directory.
+    bucket: Option<Arc<Bucket>>,
 }
 
 /// The storage cannot be used at all.
@@ -42,17 +55,31 @@ pub enum OpenStorageError {
         /// What the store said.
         source: object_store::Error,
     },
+    /// The setting is missing.
+    #[error("STORAGE_BACKEND=s3 needs S3_BUCKET, the bucket to keep results in")]
+    NoBucket,
+    /// The S3 server cannot be used with these settings.
+    #[error(transparent)]
+    S3(#[from] S3Error),
+    /// The bucket cannot be used.
+    #[error("results cannot be stored in the S3 bucket {bucket}: {reason}")]
+    Bucket {
+        /// `S3_BUCKET`.
+        bucket: String,
+        /// What is wrong, and which setting may be.
+        reason: String,
+    },
 }
 
 /// An object could not be written, read or removed.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub(crate) struct StorageError(object_store::Error);
+pub(crate) struct StorageError(#[from] object_store::Error);
 
 impl StorageError {
     /// Whether there is no such object, rather than no access to it.
     pub(crate) fn is_missing(&self) -> bool {
-        matches!(self.0, object_store::Error::NotFound { .. })
+        matches!(self.0, object_store::Error::NotFound { .. }) && !s3::is_no_bucket(&self.0)
     }
 }
 
@@ -63,7 +90,7 @@ impl Storage {
             path: directory.to_owned(),
             source,
         };
-        std::fs::create_dir_all(directory).map_err(io)?;
+        private::create_folder(directory).map_err(io)?;
         probe(directory).map_err(io)?;
         let store = LocalFileSystem::new_with_prefix(directory)
             .map_err(|source| OpenStorageError::Store {
@@ -76,56 +103,69 @@ impl Storage {
         Ok(Self {
             store: Arc::new(store),
             owner,
+            drafts: Drafts::default(),
+            bucket: None,
         })
     }
 
-    /// A name for a result that is to be stored.
-    pub(crate) fn name_result(&self, key: &ResultKey) -> ResultObject {
-        ResultObject::new(key, &self.owner)
+    /// A result that is to be stored under a new name.
+    pub(crate) fn draft(&self, key: &ResultKey) -> Draft {
+        Draft::begin(self, key)
     }
 
     /// Stores a result; it is safe on disk afterwards.
-    pub(crate) async fn put_result(
-        &self,
-        object: &ResultObject,
-        result: Bytes,
-    ) -> Result<(), StorageError> {
-        self.put(&result_key(object), result).await
+    async fn put_result(&self, object: &ResultObject, result: Bytes) -> Result<(), StorageError> {
+        let key = self.result_key(object);
+        let attributes = match self.bucket {
+            // Files have none.
+            None => Attributes::new(),
+            Some(_) => s3::result_attributes(),
+        };
+        self.put(&key, result, attributes).await
     }
 
     /// A result.
     pub(crate) async fn get_result(&self, object: &ResultObject) -> Result<Bytes, StorageError> {
-        self.get(&result_key(object)).await
+        self.get(&self.result_key(object)).await
     }
 
     /// Whether a result is there.
     pub(crate) async fn has_result(&self, object: &ResultObject) -> Result<bool, StorageError> {
-        match self.store.head(&result_key(object)).await {
+        match self.size(&self.result_key(object)).await {
             Ok(_) => Ok(true),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(StorageError(error)),
+            Err(error) if error.is_missing() => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
-    /// Removes results; what cannot be removed is left for the next start.
+    /// Removes results; what cannot be removed is left to the sweeper.
     pub(crate) async fn remove_results(&self, objects: &[ResultObject]) {
-        for object in objects {
-            self.remove(&result_key(object)).await;
-        }
+        let keys: Vec<_> = objects
+            .iter()
+            .map(|object| self.result_key(object))
+            .collect();
+        let keys = futures_util::stream::iter(keys);
+        let removed = keys.map(|key| async move { self.remove(&key).await });
+        removed
+            .buffer_unordered(REMOVALS)
+            .for_each(std::future::ready)
+            .await;
     }
 
-    /// All own results that were stored before a time, some at a time.
+    /// All own results that were stored before a time, some at a time, without drafts. What was a
+    /// draft until a moment before is recorded by now, so who asks the index next learns of it.
     pub(crate) fn results_before(
         &self,
         time: DateTime<Utc>,
     ) -> impl Stream<Item = Vec<ResultObject>> + Send + use<> {
-        let all = self.store.list(Some(&Key::from(RESULTS)));
-        let owner = self.owner.clone();
+        let all = self.store.list(Some(&self.own_results()));
+        let (owner, drafts) = (self.owner.clone(), self.drafts.clone());
         let old = all.filter_map(move |found| {
             let old = found.ok().filter(|found| found.last_modified < time);
             let name = old.and_then(|found| {
                 let name = found.location.filename()?.strip_suffix(".json")?;
-                ResultObject::parse(name).filter(|object| object.is_of(&owner))
+                let object = ResultObject::parse(name)?;
+                (object.is_of(&owner) && !drafts.contains(&object)).then_some(object)
             });
             std::future::ready(name)
         });
@@ -139,7 +179,8 @@ impl Storage {
         digest: &str,
         image: Bytes,
     ) -> Result<(), StorageError> {
-        self.put(&self.upload_key(id, digest), image).await
+        let key = self.upload_key(id, digest);
+        self.put(&key, image, Attributes::new()).await
     }
 
     /// The image that came with a job.
@@ -149,8 +190,22 @@ impl Storage {
 
     /// The size of the image that came with a job.
     pub(crate) async fn upload_size(&self, id: &JobId, digest: &str) -> Result<u64, StorageError> {
-        let found = self.store.head(&self.upload_key(id, digest)).await;
-        found.map(|found| found.size).map_err(StorageError)
+        self.size(&self.upload_key(id, digest)).await
+    }
+
+    /// The size of all own images that came with jobs.
+    pub(crate) async fn uploads_size(&self) -> Result<u64, StorageError> {
+        let mut all = self.store.list(Some(&self.own_uploads()));
+        let mut size = 0;
+        while let Some(found) = all.next().await {
+            match found {
+                Ok(found) => size += found.size,
+                // Removed since the folder was read.
+                Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(StorageError(error)),
+            }
+        }
+        Ok(size)
     }
 
     /// Removes the image that came with a job.
@@ -158,23 +213,29 @@ impl Storage {
         self.remove(&self.upload_key(id, digest)).await;
     }
 
-    /// Removes own images that came with jobs before a time, but for these.
-    pub(crate) async fn remove_uploads_before(
+    /// The names of all own images that came with jobs before a time.
+    pub(crate) fn uploads_before(
         &self,
         time: DateTime<Utc>,
-        needed: &HashSet<String>,
-    ) {
-        let own = Key::from(format!("{UPLOADS}/{}", self.owner));
-        let mut all = self.store.list(Some(&own));
-        while let Some(found) = all.next().await {
-            let Ok(found) = found else { continue };
-            if found.last_modified < time && !needed.contains(found.location.as_ref()) {
-                self.remove(&found.location).await;
-            }
+    ) -> impl Stream<Item = String> + Send + use<> {
+        self.store
+            .list(Some(&self.own_uploads()))
+            .filter_map(move |found| {
+                let old = found.ok().filter(|found| found.last_modified < time);
+                std::future::ready(old.map(|found| found.location.to_string()))
+            })
+    }
+
+    /// Removes an image by its name, unless it has come again since a time.
+    pub(crate) async fn remove_upload_before(&self, name: &str, time: DateTime<Utc>) {
+        let key = Key::from(name);
+        let is_old = |found: object_store::ObjectMeta| found.last_modified < time;
+        if self.store.head(&key).await.is_ok_and(is_old) {
+            self.remove(&key).await;
         }
     }
 
-    /// The name under which the image of a job is kept, for [`Self::remove_uploads_before`].
+    /// The name under which the image of a job is kept.
     pub(crate) fn upload_name(&self, id: &JobId, digest: &str) -> String {
         self.upload_key(id, digest).to_string()
     }
@@ -186,20 +247,107 @@ impl Storage {
         for byte in Sha256::digest(id.as_str()) {
             let _ = write!(name, "{byte:02x}");
         }
-        Key::from(format!("{UPLOADS}/{}/{name}-{digest}", self.owner))
+        self.key(&format!("{UPLOADS}/{}/{name}-{digest}", self.owner))
+    }
+
+    /// The place of a result.
+    fn result_key(&self, object: &ResultObject) -> Key {
+        let name = object.as_str();
+        match self.bucket {
+            // Two hex digits make 256 directories.
+            None => {
+                let folder: String = name.chars().take(2).collect();
+                Key::from(format!("{RESULTS}/{folder}/{name}.json"))
+            }
+            // What is one's own can be listed without what is others'.
+            Some(_) => self.key(&format!("{RESULTS}/{}/{name}.json", self.owner)),
+        }
+    }
+
+    /// Where all own results are, and in a directory those of others.
+    fn own_results(&self) -> Key {
+        match self.bucket {
+            None => Key::from(RESULTS),
+            Some(_) => self.key(&format!("{RESULTS}/{}", self.owner)),
+        }
+    }
+
+    /// Where all own images that came with jobs are.
+    fn own_uploads(&self) -> Key {
+        self.key(&format!("{UPLOADS}/{}", self.owner))
+    }
+
+    fn key(&self, name: &str) -> Key {
+        match &self.bucket {
+            None => Key::from(name),
+            Some(bucket) => bucket.key(name),
+        }
     }
 
     /// Whether objects can be written, read and removed at the moment.
     pub(crate) async fn check(&self) -> Result<(), StorageError> {
         // Several services may use one storage.
-        let key = Key::from(format!("check-{}", self.owner));
-        self.put(&key, Bytes::from_static(b"ok")).await?;
+        let key = match &self.bucket {
+            None => Key::from(format!("check-{}", self.owner)),
+            Some(bucket) => bucket.check_key(&self.owner),
+        };
+        let ok = Bytes::from_static(b"ok");
+        self.put(&key, ok, Attributes::new()).await?;
         self.get(&key).await?;
         self.store.delete(&key).await.map_err(StorageError)
     }
 
-    async fn put(&self, key: &Key, bytes: Bytes) -> Result<(), StorageError> {
-        let stored = self.store.put(key, PutPayload::from(bytes)).await;
+    /// The time, as the storage tells it, if leftovers are to be looked for now.
+    pub(crate) async fn begin_sweep(&self) -> Result<Option<DateTime<Utc>>, StorageError> {
+        match &self.bucket {
+            // The time of the system, as files have it.
+            None => Ok(Some(Utc::now())),
+            Some(bucket) => self.begin_sweep_of(bucket).await,
+        }
+    }
+
+    /// The settings that say where the storage is, for messages.
+    pub(crate) fn settings(&self) -> &'static str {
+        match self.bucket {
+            None => "STORAGE_PATH",
+            Some(_) => "S3_ENDPOINT, S3_BUCKET",
+        }
+    }
+
+    /// What to check if the storage fails.
+    pub(crate) fn remedy(&self) -> &'static str {
+        match self.bucket {
+            None => "the disk of STORAGE_PATH for space and permissions",
+            Some(_) => "the S3 server (S3_ENDPOINT), the bucket (S3_BUCKET) and the credentials",
+        }
+    }
+
+    async fn size(&self, key: &Key) -> Result<u64, StorageError> {
+        match self.store.head(key).await {
+            Ok(found) => Ok(found.size),
+            // An answer to HEAD has no body, so it does not tell whether the bucket is gone.
+            Err(object_store::Error::NotFound { .. }) if self.bucket.is_some() => {
+                let found = self.store.get(key).await.map_err(StorageError)?;
+                Ok(found.meta.size)
+            }
+            Err(error) => Err(StorageError(error)),
+        }
+    }
+
+    async fn put(
+        &self,
+        key: &Key,
+        bytes: Bytes,
+        attributes: Attributes,
+    ) -> Result<(), StorageError> {
+        let options = PutOptions {
+            attributes,
+            ..PutOptions::default()
+        };
+        let stored = self
+            .store
+            .put_opts(key, PutPayload::from(bytes), options)
+            .await;
         stored.map(|_| ()).map_err(StorageError)
     }
 
@@ -223,22 +371,40 @@ const UPLOADS: &str = "uploads";
 /// Most results that are looked up together.
 const AT_ONCE: usize = 500;
 
-/// Removes what writes that a crash cut off have left: files that were staged before `start` and
-/// never renamed. Best effort; a folder of very many files takes a while.
-pub(crate) fn remove_leftovers(directory: &Path, start: SystemTime) {
+/// Most objects that are removed at a time.
+const REMOVALS: usize = 16;
+
+/// Removes what writes of this owner that a crash cut off have left: files that were staged before
+/// `start` and never renamed. Best effort; a folder of very many files takes a while.
+pub(crate) fn remove_leftovers(directory: &Path, owner: &Owner, start: SystemTime) {
     let entries = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
-    for kind in [RESULTS, UPLOADS] {
-        for folder in entries(&directory.join(kind)) {
-            for file in entries(&folder.path()) {
-                // The store stages `NAME` as `NAME#1` or the like.
-                let is_staged = file.file_name().as_encoded_bytes().contains(&b'#');
-                let modified = || file.metadata().and_then(|metadata| metadata.modified());
-                if is_staged && modified().is_ok_and(|modified| modified < start) {
-                    let _ = std::fs::remove_file(file.path());
-                }
+    let results = entries(&directory.join(RESULTS)).map(|folder| folder.path());
+    let uploads = directory.join(UPLOADS).join(owner.to_string());
+    for folder in results.chain([uploads.clone()]) {
+        for file in entries(&folder) {
+            let name = file.file_name();
+            let Some(staged) = name.to_str().and_then(staged) else {
+                continue;
+            };
+            // Another service may be writing beside this one.
+            let is_own = folder == uploads || is_result_of(staged, owner);
+            let modified = || file.metadata().and_then(|metadata| metadata.modified());
+            if is_own && modified().is_ok_and(|modified| modified < start) {
+                let _ = std::fs::remove_file(file.path());
             }
         }
     }
+}
+
+/// The name of the object that a file is staged for: the store stages `NAME` as `NAME#1` or the
+/// like.
+fn staged(file: &str) -> Option<&str> {
+    file.rsplit_once('#').map(|(name, _)| name)
+}
+
+fn is_result_of(file: &str, owner: &Owner) -> bool {
+    let object = file.strip_suffix(".json").and_then(ResultObject::parse);
+    object.is_some_and(|object| object.is_of(owner))
 }
 
 /// Finds out at start, rather than with the first result, that a directory is read-only.
@@ -248,32 +414,36 @@ fn probe(directory: &Path) -> io::Result<()> {
     std::fs::remove_file(&path)
 }
 
-/// The place of a result. Two hex digits make 256 directories.
-fn result_key(object: &ResultObject) -> Key {
-    let name = object.as_str();
-    let folder: String = name.chars().take(2).collect();
-    Key::from(format!("{RESULTS}/{folder}/{name}.json"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::sqlite::{Bounds, SqliteEngine};
     use spinelift_mesh::MeshParameters;
     use std::time::Duration;
+    use tempfile::TempDir;
 
-    async fn storage(directory: &Path) -> Storage {
+    async fn engine() -> (SqliteEngine, Owner, TempDir) {
         let bounds = Bounds {
             queue_length: 1,
             jobs_per_client: 1,
             lanes: 1,
+            client_lanes: 1,
             delivery_lanes: 1,
             attempts: 1,
         };
         let jobs = tempfile::tempdir().expect("temporary directory");
         let opened = SqliteEngine::open(&jobs.path().join("jobs.db"), bounds).expect("opens");
         let owner = Owner::of(&opened.engine).await.expect("made");
+        (opened.engine, owner, jobs)
+    }
+
+    async fn storage(directory: &Path) -> Storage {
+        let (_, owner, _jobs) = engine().await;
         Storage::local(directory, owner).expect("opens")
+    }
+
+    fn key() -> ResultKey {
+        ResultKey::new(&[7; 32], &MeshParameters::default())
     }
 
     #[tokio::test]
@@ -297,32 +467,47 @@ mod tests {
         assert_ne!(keys[0], keys[1]);
     }
 
-    #[test]
-    fn leftovers_of_a_crash_are_removed_and_nothing_else() {
+    #[tokio::test]
+    async fn own_leftovers_of_a_crash_are_removed_and_nothing_else() {
         let directory = tempfile::tempdir().expect("temporary directory");
-        let folder = directory.path().join("results/ab");
-        std::fs::create_dir_all(&folder).expect("made");
-        for name in ["ab.json", "ab.json#1"] {
-            std::fs::write(folder.join(name), b"{}").expect("written");
+        let [(_, own, _), (_, other, _)] = [engine().await, engine().await];
+        let results = directory.path().join("results/ab");
+        let uploads = [&own, &other].map(|owner| {
+            let folder = directory.path().join(format!("uploads/{owner}"));
+            std::fs::create_dir_all(&folder).expect("made");
+            folder.join("ab-cd#1")
+        });
+        std::fs::create_dir_all(&results).expect("made");
+        let names = [&own, &other].map(|owner| ResultObject::new(&key(), owner));
+        let staged = names
+            .each_ref()
+            .map(|name| results.join(format!("{name}.json#1")));
+        let whole = results.join(format!("{}.json", names[0]));
+        for path in uploads.iter().chain(&staged).chain([&whole]) {
+            std::fs::write(path, b"{}").expect("written");
         }
-        let written = folder
-            .join("ab.json#1")
-            .metadata()
-            .and_then(|file| file.modified());
+        let written = staged[0].metadata().and_then(|file| file.modified());
         let written = written.expect("known");
-        remove_leftovers(directory.path(), written);
-        assert!(folder.join("ab.json#1").exists(), "it may be in use");
-        remove_leftovers(directory.path(), written + Duration::from_secs(1));
-        assert!(!folder.join("ab.json#1").exists());
-        assert!(folder.join("ab.json").exists());
+        remove_leftovers(directory.path(), &own, written - Duration::from_secs(60));
+        assert!(
+            staged[0].exists() && uploads[0].exists(),
+            "they may be in use"
+        );
+        remove_leftovers(directory.path(), &own, written + Duration::from_secs(60));
+        assert!(!staged[0].exists() && !uploads[0].exists());
+        assert!(
+            staged[1].exists() && uploads[1].exists(),
+            "they are another's"
+        );
+        assert!(whole.exists());
     }
 
     #[tokio::test]
     async fn a_result_is_read_back_until_it_is_removed() {
         let directory = tempfile::tempdir().expect("temporary directory");
         let storage = storage(&directory.path().join("new/sub")).await;
-        let key = ResultKey::new(&[7; 32], &MeshParameters::default());
-        let (object, other) = (storage.name_result(&key), storage.name_result(&key));
+        let mut drafts = [storage.draft(&key()), storage.draft(&key())];
+        let [object, other] = drafts.each_ref().map(|draft| draft.object().clone());
         assert!(
             storage
                 .get_result(&object)
@@ -331,8 +516,8 @@ mod tests {
                 .is_missing()
         );
         assert!(!storage.has_result(&object).await.expect("known"));
-        for object in [&object, &other] {
-            let stored = storage.put_result(object, Bytes::from_static(b"{}")).await;
+        for draft in &mut drafts {
+            let stored = draft.write(Bytes::from_static(b"{}")).await;
             stored.expect("stored");
         }
         assert!(storage.has_result(&object).await.expect("known"));
@@ -340,6 +525,9 @@ mod tests {
         assert_eq!(read, Bytes::from_static(b"{}"));
 
         let later = Utc::now() + Duration::from_secs(60);
+        let found = storage.results_before(later).concat().await;
+        assert_eq!(found, [], "they may be recorded yet");
+        drop(drafts);
         let mut found: Vec<_> = storage.results_before(later).concat().await;
         found.sort();
         let mut both = vec![object.clone(), other.clone()];
@@ -354,22 +542,42 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn uploads_that_nobody_needs_are_removed() {
+    async fn a_draft_that_is_discarded_goes_once_it_is_written() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let (engine, owner, _jobs) = engine().await;
+        let storage = Storage::local(directory.path(), owner).expect("opens");
+        for _ in 0..20 {
+            let mut draft = storage.draft(&key());
+            let object = draft.object().clone();
+            // Nobody waits for the write, which goes on.
+            tokio::select! {
+                biased;
+                () = tokio::task::yield_now() => {}
+                _ = draft.write(Bytes::from(vec![b' '; 1 << 20])) => {}
+            }
+            draft.discard(&engine).await;
+            assert!(!storage.has_result(&object).await.expect("known"));
+        }
+    }
+
+    #[tokio::test]
+    async fn uploads_are_removed_by_name_unless_they_came_again() {
         let directory = tempfile::tempdir().expect("temporary directory");
         let storage = storage(directory.path()).await;
-        let ids = ["a", "b", "c"].map(|id| JobId::parse(id).expect("valid"));
-        for id in &ids {
-            let stored = storage.put_upload(id, "d1", Bytes::from_static(b"x")).await;
-            stored.expect("stored");
-        }
-        let needed = HashSet::from([storage.upload_name(&ids[0], "d1")]);
-        let later = Utc::now() + Duration::from_secs(60);
-        storage.remove_upload(&ids[1], "d1").await;
-        storage.remove_uploads_before(later, &needed).await;
-        assert!(storage.get_upload(&ids[0], "d1").await.is_ok());
-        for id in &ids[1..] {
-            let gone = storage.get_upload(id, "d1").await.expect_err("removed");
-            assert!(gone.is_missing());
-        }
+        let id = JobId::parse("a").expect("valid");
+        let stored = storage.put_upload(&id, "d1", Bytes::from_static(b"x"));
+        stored.await.expect("stored");
+        assert_eq!(storage.uploads_size().await.expect("known"), 1);
+        let minute = Duration::from_secs(60);
+        let (earlier, later) = (Utc::now() - minute, Utc::now() + minute);
+        let found: Vec<_> = storage.uploads_before(earlier).collect().await;
+        assert!(found.is_empty());
+        let found: Vec<_> = storage.uploads_before(later).collect().await;
+        assert_eq!(found, [storage.upload_name(&id, "d1")]);
+        storage.remove_upload_before(&found[0], earlier).await;
+        assert!(storage.get_upload(&id, "d1").await.is_ok());
+        storage.remove_upload_before(&found[0], later).await;
+        let gone = storage.get_upload(&id, "d1").await.expect_err("removed");
+        assert!(gone.is_missing());
     }
 }

@@ -220,7 +220,7 @@ impl MeshError {
                 "Lower binary_threshold or alpha_threshold, or check that the image is not fully transparent."
             }
             MeshError::ContourExtraction(ContourError::TooSmall { .. }) => {
-                "Lower min_contour_area, or lower binary_threshold so that more pixels count."
+                "Lower min_contour_area (to 1 at the least; what is one pixel wide has no area), or lower binary_threshold so that more pixels count."
             }
             MeshError::Triangulation(TriangulationError::TooManyVertices { .. }) => {
                 "Ask for less (lower internal_vertex_density or detail_factor), or raise max_mesh_vertices."
@@ -285,7 +285,9 @@ impl ImageLoadError {
     fn advice(&self) -> &'static str {
         match self {
             ImageLoadError::Empty => "Check that the file was written or downloaded completely.",
-            ImageLoadError::UnknownFormat { .. } => "Convert the image to PNG with alpha.",
+            ImageLoadError::UnknownFormat { .. } => {
+                "Check that it is an image, and convert it to PNG with alpha."
+            }
             ImageLoadError::NoPixels { .. } => "Export the image again with at least one pixel.",
             ImageLoadError::TooLarge { .. } => {
                 "Scale the image down, or raise max_image_dimension."

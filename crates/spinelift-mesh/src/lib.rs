@@ -39,4 +39,4 @@ pub use mesh::{ALGORITHM_VERSION, Mesh, Metadata};
 pub use parameters::MeshParameters;
 pub use pipeline::generate;
 pub use progress::{Observer, Step};
-pub use warning::Warning;
+pub use warning::{MAX_WARNINGS, Warning};

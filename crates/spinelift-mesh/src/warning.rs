@@ -3,6 +3,12 @@
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use std::fmt;
 
+/// Most unknown names that are warned of in one object: who gave more gave no parameters.
+pub const MAX_WARNINGS: usize = 50;
+
+/// Most characters of a name that are repeated.
+const MAX_NAME: usize = 200;
+
 /// Something in the input that was repaired, replaced or ignored.
 ///
 /// Serialized as `{"code": "…", "message": "…"}`.
@@ -11,7 +17,7 @@ use std::fmt;
 pub enum Warning {
     /// A parameter that does not exist was given, and ignored.
     UnknownParameter {
-        /// Its name, as given.
+        /// Its name, as given; of a very long one the beginning.
         name: String,
     },
     /// Simplification left fewer than three vertices, or an outline that encloses nothing: the
@@ -35,6 +41,11 @@ pub enum Warning {
 }
 
 impl Warning {
+    pub(crate) fn unknown_parameter(name: &str) -> Self {
+        let name = name.chars().take(MAX_NAME).collect();
+        Self::UnknownParameter { name }
+    }
+
     /// A stable name for programs.
     #[must_use]
     pub fn code(&self) -> &'static str {

@@ -48,7 +48,7 @@ pub(crate) fn run(args: BatchArgs, console: &mut Console) -> Result<(), Failure>
     let (report, saved) = work(&run, jobs(args.jobs), ledger, console)?;
     interrupt.release();
 
-    summary::tell(&report, folder, start.elapsed(), console);
+    summary::tell(&report, folder, saved.is_ok(), start.elapsed(), console);
     saved?;
     interrupt.check()?;
     if report.totals.failed > 0 {

@@ -12,7 +12,7 @@ use std::fs;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
@@ -30,24 +30,25 @@ pub(crate) struct Run<'a> {
 
 impl Run<'_> {
     /// Works on all images, `jobs` at a time, and hands each one's index and record to `receive`
-    /// as they come. Ends early when interrupted.
+    /// as they come. Ends early when interrupted, and when a disk is full: nothing more can be written
+    /// then.
     pub(crate) fn work(
         &self,
         jobs: NonZeroUsize,
         mut receive: impl FnMut(usize, Record),
     ) -> io::Result<()> {
-        let next = AtomicUsize::new(0);
+        let (next, full) = (AtomicUsize::new(0), AtomicBool::new(false));
         let (sender, receiver) = mpsc::channel();
         thread::scope(|scope| {
             for started in 0..jobs.get().min(self.plan.images.len()) {
-                let (next, sender) = (&next, sender.clone());
+                let (next, full, sender) = (&next, &full, sender.clone());
                 let worker = move || {
-                    while !self.interrupt.requested() {
+                    while !self.interrupt.requested() && !full.load(Ordering::Relaxed) {
                         let index = next.fetch_add(1, Ordering::Relaxed);
                         let Some(image) = self.plan.images.get(index) else {
                             break;
                         };
-                        let Some(record) = self.record(image) else {
+                        let Some(record) = self.record(image, full) else {
                             break;
                         };
                         if sender.send((index, record)).is_err() {
@@ -74,7 +75,7 @@ impl Run<'_> {
     }
 
     /// `None` when interrupted.
-    fn record(&self, image: &PlannedImage) -> Option<Record> {
+    fn record(&self, image: &PlannedImage, full: &AtomicBool) -> Option<Record> {
         let start = Instant::now();
         match self.make(image) {
             Ok(record) => Some(Record {
@@ -83,6 +84,9 @@ impl Run<'_> {
             }),
             Err(Unmade::Interrupted) => None,
             Err(Unmade::Problem(problem)) => {
+                if problem.is_full_disk() {
+                    full.store(true, Ordering::Relaxed);
+                }
                 Some(Record::failed(&image.input, &problem, milliseconds(start)))
             }
         }

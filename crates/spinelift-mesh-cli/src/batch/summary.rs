@@ -8,11 +8,21 @@ use std::time::Duration;
 /// Failures that are told once more.
 const SHOWN: usize = 20;
 
-pub(super) fn tell(report: &Report, folder: &Path, taken: Duration, console: &mut Console) {
+/// `saved`: whether the report could be written, which is what `--resume` goes by.
+pub(super) fn tell(
+    report: &Report,
+    folder: &Path,
+    saved: bool,
+    taken: Duration,
+    console: &mut Console,
+) {
     tell_failures(report, console);
     let images = count(report.totals.images, "image", "images");
     let parts = parts(&report.totals);
     console.note(format_args!("{images}: {parts} in {}", duration(taken)));
+    if !saved {
+        return;
+    }
     console.note(format_args!("report: {}", folder.join(FILE_NAME).display()));
     if report.totals.failed + report.totals.not_run > 0 {
         console.hint("with --resume and the same parameters, only what is missing is done again");

@@ -1,12 +1,12 @@
 //! `spinelift-mesh demo`: the service at work, with nothing else needed.
 
-mod client;
 mod neighbour;
 mod next_steps;
 mod picture;
 mod samples;
 
 use crate::cli::DemoArgs;
+use crate::client;
 use crate::console::{count, duration};
 use crate::failure::{Failure, Problem};
 use crate::generate::read_image;
@@ -15,7 +15,7 @@ use crate::output::{write_file, write_stdout};
 use crate::serve::{base_url, not_started, runtime, stop_signal, wrong_settings};
 use anstyle::{AnsiColor, Style};
 use axum::body::Bytes;
-use neighbour::Neighbour;
+use neighbour::{CallbackError, Neighbour};
 use picture::Received;
 use samples::SAMPLES;
 use serde_json::json;
@@ -166,10 +166,7 @@ async fn show(
         match callback.status.as_deref() {
             Some("completed") => break callback.result_url.unwrap_or_default(),
             Some("failed") => {
-                let code = callback
-                    .error
-                    .map_or_else(|| "FAILED".into(), |error| error.code);
-                return Err(failed(format!("the job failed with {code}")).into());
+                return Err(not_made(callback.error, image).into());
             }
             _ => {}
         }
@@ -228,6 +225,19 @@ fn failed(message: String) -> Problem {
         "DEMO_FAILED",
         message,
         "RUST_LOG=info spinelift-mesh demo shows what the service does.",
+    )
+}
+
+/// The service works, and the image is at fault.
+fn not_made(error: Option<CallbackError>, image: &Image) -> Problem {
+    let reason = error.map_or_else(
+        || "no reason was given".to_owned(),
+        |error| format!("{} ({})", error.message, error.code),
+    );
+    Problem::new(
+        "DEMO_FAILED",
+        format!("{}: the job failed: {reason}", image.path.display()),
+        "Choose another image with --image, or leave it out to see a sample.",
     )
 }
 

@@ -35,6 +35,8 @@ pub(super) struct Callback {
 #[derive(Debug, Deserialize)]
 pub(super) struct CallbackError {
     pub(super) code: String,
+    #[serde(default)]
+    pub(super) message: String,
 }
 
 impl Neighbour {

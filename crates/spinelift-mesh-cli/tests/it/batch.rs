@@ -243,3 +243,25 @@ fn quiet_tells_only_errors() {
         .exits(1)
         .says(&["art/broken.png"]);
 }
+
+/// Room for the report and a few results, and none for the rest.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_ends_the_batch_and_is_said_once() {
+    let root = tempdir().unwrap();
+    for number in 0..50 {
+        save(root.path(), &format!("art/{number:02}.png"), &star(64, 5));
+    }
+    let program = env!("CARGO_BIN_EXE_spinelift-mesh");
+    // No byte can be written to any file.
+    let limited = format!("ulimit -f 0; exec '{program}' batch art -o out -j 1");
+    let made = std::process::Command::new("sh")
+        .args(["-c", &limited])
+        .current_dir(root.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(made.stderr).unwrap();
+    assert_eq!(made.status.code(), Some(1), "{said}");
+    assert!(said.contains("no space is left"), "{said}");
+    assert!(!said.contains("--resume"), "{said}");
+}

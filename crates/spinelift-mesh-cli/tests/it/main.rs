@@ -7,6 +7,7 @@ mod demo;
 #[cfg(target_os = "linux")]
 mod faults;
 mod generate;
+mod health;
 #[cfg(unix)]
 mod interrupt;
 mod serve;

@@ -219,3 +219,11 @@ fn no_accepted_job_is_lost_when_the_process_is_killed() {
     // A kill between the result and its record leaves one that nobody refers to.
     assert!(results(&folder.path().join("data/storage")) >= JOBS);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_nearly_a_setting_is_told() {
+    let log = log_with(&[("MAX_QUEUE_LENGHT", "5"), ("MAX_SOMETHING_ELSE", "5")]);
+    assert!(log.contains("did you mean MAX_QUEUE_LENGTH?"), "{log}");
+    assert!(!log.contains("MAX_SOMETHING_ELSE"), "{log}");
+}

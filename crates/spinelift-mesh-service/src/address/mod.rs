@@ -1,10 +1,13 @@
 //! Which hosts may be connected to: the public internet, and private hosts that are named.
 
+mod buckets;
 mod connecting;
 mod outbound;
 mod ranges;
 mod resolver;
 
+pub use buckets::AllowedBucket;
+pub(crate) use buckets::{ObjectAddress, ObjectRefused, is_bucket};
 pub use outbound::OutboundError;
 pub(crate) use outbound::{Outbound, OutboundLimits, Unreachable};
 pub(crate) use resolver::ResolveError;
@@ -73,15 +76,15 @@ pub(crate) enum Refused {
          the setting {SETTING} can name private hosts that are to be reached"
     )]
     NotPublic {
-        /// The host in the URL, with the address it resolved to.
+        /// The host in the URL.
         host: String,
-        /// What the address is.
+        /// What its address is.
         reason: &'static str,
     },
     /// It is a cloud's metadata service, which no setting opens.
     #[error("{host} is a cloud metadata address, which is never connected to")]
     Metadata {
-        /// The host in the URL, with the address it resolved to.
+        /// The host in the URL.
         host: String,
     },
 }
@@ -99,6 +102,7 @@ pub(crate) enum Trust {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AddressPolicy {
     allowed: Vec<AllowedHost>,
+    buckets: Vec<AllowedBucket>,
     blocked: Blocked,
     /// An address of this machine that passes for public, so that tests can have a public host
     /// without leaving the machine. What is shipped knows no such exception.
@@ -110,6 +114,7 @@ impl AddressPolicy {
     pub(crate) fn new(allowed: Vec<AllowedHost>) -> Self {
         Self {
             allowed,
+            buckets: Vec::new(),
             blocked: Blocked::default(),
             #[cfg(test)]
             public_in_tests: None,
@@ -119,6 +124,22 @@ impl AddressPolicy {
     /// The same, with what is refused counted.
     pub(crate) fn counting(self, blocked: Blocked) -> Self {
         Self { blocked, ..self }
+    }
+
+    /// The same, with buckets that images may come from.
+    pub(crate) fn with_buckets(self, buckets: Vec<AllowedBucket>) -> Self {
+        Self { buckets, ..self }
+    }
+
+    /// The object that an `s3:` URL names, if images may come from there.
+    pub(crate) fn object(&self, url: &Url) -> Result<ObjectAddress, ObjectRefused> {
+        let object = ObjectAddress::read(url)?;
+        match self.buckets.iter().any(|bucket| bucket.covers(&object)) {
+            true => Ok(object),
+            false => Err(ObjectRefused::NotAllowed {
+                bucket: object.bucket,
+            }),
+        }
     }
 
     /// Judges a URL by itself, before any name is resolved: addresses in it and `localhost`.
@@ -154,11 +175,7 @@ impl AddressPolicy {
         if self.public_in_tests == Some(address) {
             return Ok(());
         }
-        let host = if normal(host) == address.to_string() {
-            host.to_owned()
-        } else {
-            format!("{host} ({address})")
-        };
+        let host = host.to_owned();
         if ranges::is_metadata(address) {
             return Err(Refused::Metadata { host });
         }
@@ -186,7 +203,8 @@ impl AddressPolicy {
     }
 }
 
-fn is_localhost(name: &str) -> bool {
+/// Whether a name is one of those that always mean this machine.
+pub(crate) fn is_localhost(name: &str) -> bool {
     let name = normal(name);
     name == "localhost" || name.ends_with(".localhost")
 }

@@ -1,7 +1,7 @@
 //! The HTTP clients for connections to others; there is no other way out.
 
 use super::connecting::{ConnectTimedOut, ConnectTimeout};
-use super::resolver::{CheckedResolver, NameResolver};
+use super::resolver::{CheckedResolver, NameResolver, TrustingResolver};
 use super::{AddressPolicy, Refused, ResolveError, Trust};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder};
@@ -27,6 +27,7 @@ pub(crate) struct Outbound {
     policy: Arc<AddressPolicy>,
     public_only: Client,
     private_too: Client,
+    names: NameResolver,
 }
 
 /// How long connecting may take, and who resolves names.
@@ -98,6 +99,7 @@ impl Outbound {
                 .no_proxy()
                 .redirect(Policy::none())
                 .referer(false)
+                .http1_only()
                 .connector_layer(ConnectTimeout(limits.connect_timeout))
                 // Never reached, but what one of several addresses may take is a part of it.
                 .connect_timeout(limits.dns_timeout + limits.connect_timeout)
@@ -110,7 +112,32 @@ impl Outbound {
             public_only: client(Trust::PublicOnly)?,
             private_too: client(Trust::PrivateToo)?,
             policy,
+            names,
         })
+    }
+
+    /// A client for services that the operator names, and no client ever does: they may have any
+    /// address, and nothing is checked. A whole request may take `timeout`, if there is one.
+    pub(crate) fn for_operator(
+        &self,
+        connect_timeout: Duration,
+        timeout: Option<Duration>,
+    ) -> Result<Client, OutboundError> {
+        let client = Client::builder()
+            .user_agent(USER_AGENT)
+            .dns_resolver(Arc::new(TrustingResolver(self.names.clone())))
+            .no_proxy()
+            .redirect(Policy::none())
+            .referer(false)
+            .http1_only()
+            .connect_timeout(connect_timeout)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .pool_idle_timeout(IDLE);
+        let client = match timeout {
+            Some(timeout) => client.timeout(timeout),
+            None => client,
+        };
+        client.build().map_err(OutboundError::Client)
     }
 
     /// What may be connected to.

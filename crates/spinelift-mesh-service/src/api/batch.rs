@@ -2,8 +2,9 @@
 
 use super::Api;
 use super::caller::Caller;
-use super::generate::{Warning, conflict, read_json};
-use super::openapi::{BatchId, Id, Parameters, PresetName, WebUrl};
+use super::document::Document;
+use super::generate::{Warning, conflict};
+use super::openapi::{BatchId, Id, ImageUrl, Parameters, PresetName, WebUrl};
 use super::status::Status;
 use crate::engine::{AcceptedBatch, NewBatch};
 use crate::error::ApiError;
@@ -11,7 +12,6 @@ use crate::fault;
 use crate::json;
 use crate::request::BatchRequest;
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -46,7 +46,7 @@ pub(super) struct BatchSchema {
 #[allow(dead_code, reason = "describes what is read field by field")]
 pub(super) struct BatchImage {
     /// Where the image is: a PNG, WebP or JPEG.
-    #[schema(value_type = WebUrl)]
+    #[schema(value_type = ImageUrl)]
     image_url: String,
     /// The job's name; the batch's and the image's number, from 1 on, if there is none.
     #[schema(value_type = Option<Id>)]
@@ -93,12 +93,13 @@ pub(super) struct AcceptedBatchBody {
 pub(super) async fn batch(
     State(api): State<Api>,
     caller: Caller,
-    body: Body,
+    document: Document,
 ) -> Result<Response, ApiError> {
     let images = api.max_batch_size;
     let most = json::MAX_VALUES + images * json::VALUES_OF_AN_IMAGE;
-    let body = read_json(body, api.max_request_size, most).await?;
-    let request = BatchRequest::read(&body, images, api.outbound.policy())?;
+    let outbound = api.outbound.clone();
+    let read = move |body: &Value| BatchRequest::read(body, images, outbound.policy());
+    let request = document.read(&api, most, read).await??;
     let jobs: Vec<_> = request.jobs.iter().map(|(id, _)| id.to_string()).collect();
     let batch = NewBatch {
         id: request.id.clone(),
@@ -124,7 +125,7 @@ pub(super) async fn batch(
         count: jobs.len(),
         jobs,
         estimated_time: match status {
-            Status::Processing => api.pace.estimate(api.engine.backlog().waiting),
+            Status::Processing => api.estimate().await,
             _ => 0,
         },
         warnings: request.warnings,

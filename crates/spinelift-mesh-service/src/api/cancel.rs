@@ -1,7 +1,7 @@
 //! `POST …/mesh/{job_id}/cancel`: ends a job that has not ended.
 
 use super::status::StatusBody;
-use super::{Api, Named, not_found};
+use super::{Api, Named, not_found, to_the_end};
 use crate::engine::Cancelled;
 use crate::error::ApiError;
 use crate::fault;
@@ -35,22 +35,28 @@ pub(super) async fn cancel(
     let Ok(id) = JobId::parse(&id) else {
         return Err(not_found(&id));
     };
-    let cancelled = match api.engine.cancel(&id).await? {
-        Some(Cancelled::Now) => true,
-        Some(Cancelled::AlreadyEnded) => false,
-        None => return Err(not_found(id.as_str())),
-    };
-    fault::point("cancelled").await;
-    let named = api.named(id.as_str()).await?;
-    if let Named::Job(job) = &named
-        && let Source::Upload { digest } = &job.request.source
-    {
-        api.remove_unneeded_upload(&job.id, digest).await;
-    }
-    if cancelled {
-        tracing::info!(job_id = %id, "cancelled");
-    }
     let base = api.result_urls.base(&headers);
-    let status = api.status_body(&named, &base);
-    Ok(Json(CancelBody { status, cancelled }))
+    to_the_end(async move { api.cancel(&id, &base).await }).await
+}
+
+impl Api {
+    async fn cancel(&self, id: &JobId, base: &str) -> Result<Json<CancelBody>, ApiError> {
+        let cancelled = match self.engine.cancel(id).await? {
+            Some(Cancelled::Now) => true,
+            Some(Cancelled::AlreadyEnded) => false,
+            None => return Err(not_found(id.as_str())),
+        };
+        fault::point("cancelled").await;
+        let named = self.named(id.as_str()).await?;
+        if let Named::Job(job) = &named
+            && let Source::Upload { digest } = &job.request.source
+        {
+            self.uploads.remove_unneeded(&job.id, digest).await;
+        }
+        if cancelled {
+            tracing::info!(job_id = %id, "cancelled");
+        }
+        let status = self.status_body(&named, base).await;
+        Ok(Json(CancelBody { status, cancelled }))
+    }
 }

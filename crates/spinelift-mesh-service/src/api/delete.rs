@@ -1,6 +1,6 @@
 //! `DELETE …/mesh/{job_id}`: forgets a job that has ended.
 
-use super::{Api, not_found};
+use super::{Api, not_found, to_the_end};
 use crate::engine::Deleted;
 use crate::error::ApiError;
 use crate::fault;
@@ -18,14 +18,14 @@ pub(super) async fn delete(
     State(api): State<Api>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    api.delete(&id).await
+    to_the_end(async move { api.delete(&id).await }).await
 }
 
 /// The endpoint for jobs whose names are those of other endpoints.
 pub(super) async fn delete_named<const NAME: usize>(
     State(api): State<Api>,
 ) -> Result<StatusCode, ApiError> {
-    api.delete(ENDPOINTS[NAME]).await
+    to_the_end(async move { api.delete(ENDPOINTS[NAME]).await }).await
 }
 
 /// The other endpoints beside `/mesh/{job_id}`.

@@ -1,11 +1,13 @@
 //! `GET …/mesh/{job_id}/events`: the progress of a job as it is made, as server-sent events.
 
+use super::held::Holding;
 use super::openapi::EventMessage;
 use super::{Api, Named};
+use crate::client::Client;
 use crate::engine::Watch;
 use crate::error::ApiError;
 use crate::job::{Batch, Counts, Job, JobId, JobState, Progress};
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -45,6 +47,7 @@ const END: &str = "end";
 pub(super) async fn events(
     State(api): State<Api>,
     Path(id): Path<String>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let named = api.named(&id).await?;
@@ -56,7 +59,13 @@ pub(super) async fn events(
     if has_ended && last == Some(END) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
+    // What has ended is told at once.
+    let place = match has_ended {
+        true => None,
+        false => Some(api.held.enter(&client.to_string())?),
+    };
     let follower = Follower {
+        _place: place,
         watch: api.engine.watch(&id),
         base: api.result_urls.base(&headers),
         sent: last.and_then(Place::parse),
@@ -97,6 +106,7 @@ struct ProgressBody<'a> {
 /// Follows a job or batch for one client. It looks only when the client has taken what there was,
 /// so it never holds more than the steps of one job.
 struct Follower {
+    _place: Option<Holding>,
     api: Api,
     id: JobId,
     base: String,
@@ -136,20 +146,20 @@ impl Follower {
     /// Makes ready what has happened since the last look.
     async fn look(&mut self) {
         // Looked up before the job is: what ends in between is seen as ended, with all its steps.
-        let running = self.api.engine.progress(&self.id);
+        let running = self.api.engine.progress(&self.id).await.unwrap_or_default();
         match self.api.find(&self.id).await {
             Ok(Some(Named::Job(job))) if job.state.is_final() => {
                 if self.sent.is_some() || !self.skips_to_end {
                     self.tell(job.attempts, &steps_of(&job));
                 }
-                self.end(&Named::Job(job));
+                self.end(&Named::Job(job)).await;
             }
             Ok(Some(Named::Job(_))) => {
                 if let Some((attempt, progress)) = running {
                     self.tell(attempt, &progress);
                 }
             }
-            Ok(Some(Named::Batch(batch))) => self.look_at_batch(*batch),
+            Ok(Some(Named::Batch(batch))) => self.look_at_batch(*batch).await,
             // Deleted meanwhile.
             Ok(None) => self.is_over = true,
             Err(error) => {
@@ -159,12 +169,12 @@ impl Follower {
         }
     }
 
-    fn look_at_batch(&mut self, batch: Batch) {
+    async fn look_at_batch(&mut self, batch: Batch) {
         if batch.finished_at.is_none() {
             let place = Place(0, batch.counts.ended());
             self.push(place, &batch.progress(), Some(batch.counts));
         } else {
-            self.end(&Named::Batch(batch.into()));
+            self.end(&Named::Batch(batch.into())).await;
         }
     }
 
@@ -190,8 +200,8 @@ impl Follower {
         self.ready.extend(event("progress", &id, &body));
     }
 
-    fn end(&mut self, named: &Named) {
-        let body = self.api.status_body(named, &self.base);
+    async fn end(&mut self, named: &Named) {
+        let body = self.api.status_body(named, &self.base).await;
         self.ready.extend(event("end", END, &body));
         self.is_over = true;
     }

@@ -1,11 +1,12 @@
 //! Reading a form with an image in it.
 
+use super::parts::{MAX_BETWEEN, Parts, is_too_much_between};
 use crate::error::ApiError;
 use crate::json;
 use crate::request::wrong;
 use crate::request_body::refusal;
 use axum::body::Bytes;
-use axum::extract::multipart::{Field, Multipart, MultipartError};
+use axum::extract::multipart::{Field, MultipartError};
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 use spinelift_mesh::image::ImageFormat;
@@ -32,10 +33,10 @@ pub(super) struct Form {
 }
 
 impl Form {
-    pub(super) async fn read(mut parts: Multipart, max_image: usize) -> Result<Self, ApiError> {
+    pub(super) async fn read(parts: &mut Parts, max_image: usize) -> Result<Self, ApiError> {
         let mut form = Self::default();
         let (mut seen, mut has_file) = (0, false);
-        while let Some(mut part) = parts.next_field().await.map_err(unreadable)? {
+        while let Some(mut part) = parts.next().await.map_err(unreadable)? {
             seen += 1;
             if seen > MAX_PARTS {
                 let message = format!("The form must not have more than {MAX_PARTS} parts");
@@ -53,11 +54,13 @@ impl Form {
                 has_file = true;
             } else if !is_known(&name) {
                 // Warned of, whatever it holds and however often it comes.
+                while part.chunk().await.map_err(unreadable)?.is_some() {}
                 form.fields.insert(name, Value::Null);
             } else {
                 match read_part(&mut part, MAX_TEXT).await? {
                     Some(bytes) => form.set(&name, &bytes),
                     None => {
+                        while part.chunk().await.map_err(unreadable)?.is_some() {}
                         let reason = format!("must be at most {MAX_TEXT} bytes long");
                         form.refuse(&name, &Value::Null, &reason);
                     }
@@ -156,6 +159,8 @@ async fn read_part(part: &mut Field<'_>, most: usize) -> Result<Option<Bytes>, A
         }
         bytes.extend_from_slice(&chunk);
     }
+    // Growing has made it up to twice as large as it is long.
+    bytes.shrink_to_fit();
     Ok(Some(bytes.into()))
 }
 
@@ -163,15 +168,24 @@ fn unreadable(error: MultipartError) -> ApiError {
     if let Some(refused) = refusal(&error) {
         return refused;
     }
+    if is_too_much_between(&error) {
+        return malformed(&format!(
+            "the head of a part is longer than {MAX_BETWEEN} bytes"
+        ));
+    }
     match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => ApiError::of_status(StatusCode::PAYLOAD_TOO_LARGE),
-        _ => ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "INVALID_FORM",
-            format!("The form cannot be read: {}", error.body_text()),
-            json!({}),
-        ),
+        _ => malformed(&error.body_text()),
     }
+}
+
+fn malformed(reason: &str) -> ApiError {
+    ApiError::new(
+        StatusCode::BAD_REQUEST,
+        "INVALID_FORM",
+        format!("The form cannot be read: {reason}"),
+        json!({}),
+    )
 }
 
 fn image_too_large(limit: usize) -> ApiError {

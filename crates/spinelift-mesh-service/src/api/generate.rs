@@ -1,7 +1,8 @@
 //! `POST …/mesh/generate`: accepts a job.
 
 use super::caller::{Caller, Name};
-use super::openapi::{Id, Parameters, PresetName, WebUrl};
+use super::document::Document;
+use super::openapi::{Id, ImageUrl, Parameters, PresetName, WebUrl};
 use super::status::{JobStatus, Status};
 use super::wait::Wait;
 use super::{Api, result};
@@ -11,9 +12,7 @@ use crate::fault;
 use crate::job::{Job, JobId, JobRequest, JobState};
 use crate::json;
 use crate::request::{Invalid, MeshRequest};
-use crate::request_body::refusal;
 use axum::Json;
-use axum::body::{Body, to_bytes};
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -27,8 +26,9 @@ use utoipa::ToSchema;
 #[allow(dead_code, reason = "describes what is read field by field")]
 pub(super) struct GenerateRequest {
     /// Where the image is: a PNG, WebP or JPEG. Hosts with addresses that are not public are
-    /// refused unless `ALLOWED_PRIVATE_HOSTS` names them.
-    #[schema(value_type = WebUrl)]
+    /// refused unless `ALLOWED_PRIVATE_HOSTS` names them, and buckets unless `ALLOWED_S3_BUCKETS`
+    /// does.
+    #[schema(value_type = ImageUrl)]
     image_url: String,
     /// They lie over the preset's, or over the defaults.
     #[schema(value_type = Option<Parameters>)]
@@ -123,11 +123,13 @@ pub(super) async fn generate(
     State(api): State<Api>,
     caller: Caller,
     RawQuery(query): RawQuery,
-    body: Body,
+    document: Document,
 ) -> Result<Response, ApiError> {
     let wait = Wait::read(query.as_deref());
-    let body = read_json(body, api.max_request_size, json::MAX_VALUES).await?;
-    let (wait, request) = both(wait, MeshRequest::read(&body, api.outbound.policy()))?;
+    let outbound = api.outbound.clone();
+    let read = move |body: &Value| MeshRequest::read(body, outbound.policy());
+    let request = document.read(&api, json::MAX_VALUES, read).await?;
+    let (wait, request) = both(wait, request)?;
     let name = caller.name(request.id)?;
     let state = api.accept(&caller, &name, request.request).await?;
     api.answer(&caller, &name.id, &state, request.warnings, wait)
@@ -177,6 +179,14 @@ impl Api {
         }
     }
 
+    /// The time until a job that is accepted now will have ended, in seconds. It is accepted even
+    /// if the engine cannot tell how many are before it.
+    pub(super) async fn estimate(&self) -> u64 {
+        let backlog = self.engine.backlog().await;
+        self.pace
+            .estimate(backlog.map_or(0, |backlog| backlog.waiting))
+    }
+
     /// The answer to a request whose job is accepted.
     pub(super) async fn answer(
         &self,
@@ -187,7 +197,7 @@ impl Api {
         wait: Option<Wait>,
     ) -> Result<Response, ApiError> {
         if let Some(wait) = wait
-            && let Some(job) = self.ended(id, wait).await?
+            && let Some(job) = self.ended(id, wait, &caller.client).await?
         {
             let body = self.ended_body(caller, &job, warnings).await?;
             return Ok(Json(body).into_response());
@@ -196,7 +206,7 @@ impl Api {
             job_id: id.to_string(),
             status: Status::of(state),
             estimated_time: match state.is_final() {
-                false => self.pace.estimate(self.engine.backlog().waiting),
+                false => self.estimate().await,
                 true => 0,
             },
             warnings,
@@ -211,7 +221,7 @@ impl Api {
         warnings: Vec<Value>,
     ) -> Result<EndedBody, ApiError> {
         if job.state != JobState::Completed {
-            let status = self.job_status(job, &caller.base_url);
+            let status = self.job_status(job, &caller.base_url).await;
             return Ok(EndedBody::Failed(status));
         }
         let mesh = result::mesh(self, job).await?;
@@ -222,30 +232,12 @@ impl Api {
         Ok(EndedBody::Completed(CompletedBody {
             job_id: job.id.to_string(),
             status: Status::Completed,
-            result_url: self.result_urls.under(&caller.base_url, &job.id),
+            result_url: self.result_urls.of_job_under(&caller.base_url, job).await,
             cached: job.cached,
             result,
             warnings,
         }))
     }
-}
-
-/// Reads JSON whatever the content type says it is: clients get that header wrong.
-pub(super) async fn read_json(body: Body, limit: usize, most: usize) -> Result<Value, ApiError> {
-    let bytes = to_bytes(body, limit).await.map_err(|error| {
-        refusal(&error).unwrap_or_else(|| ApiError::of_status(StatusCode::BAD_REQUEST))
-    })?;
-    json::read(&bytes, most).map_err(|error| {
-        if error.is_data() {
-            return Invalid::too_many_values(most).into();
-        }
-        ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "INVALID_JSON",
-            format!("The request body is not JSON: {error}"),
-            json!({ "line": error.line(), "column": error.column() }),
-        )
-    })
 }
 
 pub(super) fn conflict(id: &JobId) -> ApiError {

@@ -6,7 +6,7 @@ use super::status::JobStatus;
 use crate::engine::{Filter, StateFilter};
 use crate::error::ApiError;
 use crate::job::JobId;
-use crate::request::{Invalid, wrong};
+use crate::request::{Invalid, MAX_ERRORS, wrong};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
@@ -66,9 +66,12 @@ pub(super) async fn list(
     let filter = read_filter(query.as_deref().unwrap_or_default())?;
     let page = api.engine.list(filter).await?;
     let base = api.result_urls.base(&headers);
-    let jobs = page.jobs.iter().map(|job| api.job_status(job, &base));
+    let mut jobs = Vec::with_capacity(page.jobs.len());
+    for job in &page.jobs {
+        jobs.push(api.job_status(job, &base).await);
+    }
     Ok(Json(JobList {
-        jobs: jobs.collect(),
+        jobs,
         next_cursor: page.next.map(|place| format!("{place:x}")),
     }))
 }
@@ -88,6 +91,10 @@ fn read_filter(query: &str) -> Result<Filter, Invalid> {
         if let Err(reason) = refused {
             let message = format!("{name} {reason}");
             errors.push(wrong(&name, &Value::from(&*value), &message));
+        }
+        // More are not told anyway, and looking for repeats takes longer with each.
+        if errors.len() >= MAX_ERRORS {
+            break;
         }
         seen.push(name);
     }
@@ -154,5 +161,7 @@ mod tests {
         ] {
             assert_eq!(read(query).expect_err(query), mistakes, "{query}");
         }
+        let names: Vec<_> = (0..16_700).map(|n| format!("{n:x}")).collect();
+        assert_eq!(read(&names.join("&")).expect_err("unknown"), MAX_ERRORS);
     }
 }

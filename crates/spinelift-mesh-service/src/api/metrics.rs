@@ -10,6 +10,6 @@ const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub(crate) async fn metrics(State(api): State<Api>) -> impl IntoResponse {
     (
         [(CONTENT_TYPE, TEXT)],
-        api.metrics.scrape(api.engine.as_ref()),
+        api.metrics.scrape(api.engine.as_ref()).await,
     )
 }

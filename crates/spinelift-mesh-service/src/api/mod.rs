@@ -6,25 +6,31 @@ mod cancel;
 mod delete;
 mod deliveries;
 mod docs;
+mod document;
 mod events;
 mod form;
 pub(crate) mod generate;
 pub(crate) mod health;
+mod held;
 mod list;
 pub(crate) mod metrics;
 mod openapi;
+mod parts;
 mod presets;
 mod result;
 mod routes;
 mod status;
 mod upload;
+mod upload_space;
 mod validate;
 mod wait;
 
 pub(crate) use caller::IDEMPOTENCY_KEY;
 pub(crate) use events::LAST_EVENT_ID;
+pub(crate) use held::HeldAnswers;
 pub use openapi::document as openapi_document;
 pub(crate) use routes::{described, routes};
+pub(crate) use upload_space::UploadSpace;
 
 use crate::address::Outbound;
 use crate::engine::JobEngine;
@@ -35,12 +41,13 @@ use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
 use crate::result_url::ResultUrls;
 use crate::storage::Storage;
-use crate::worker::{Flights, Pace};
+use crate::worker::{Pace, Uploads};
 use axum::http::StatusCode;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 /// What the endpoints work with.
 #[derive(Clone)]
@@ -50,11 +57,14 @@ pub(crate) struct Api {
     pub(crate) outbound: Outbound,
     pub(crate) result_urls: ResultUrls,
     pub(crate) pace: Arc<Pace>,
-    /// Jobs whose images are being stored or removed.
-    pub(crate) uploads: Arc<Flights<JobId>>,
+    pub(crate) uploads: Arc<Uploads>,
     /// Ends what clients wait for, once the service shuts down.
     pub(crate) draining: CancellationToken,
+    /// Bounds what they take on disk.
+    pub(crate) upload_space: Arc<UploadSpace>,
+    pub(crate) held: Arc<HeldAnswers>,
     pub(crate) max_request_size: usize,
+    pub(crate) max_json_size: usize,
     pub(crate) memory: MemoryBudget,
     pub(crate) max_image_bytes: usize,
     pub(crate) max_batch_size: usize,
@@ -67,6 +77,15 @@ pub(crate) struct Api {
 pub(crate) enum Named {
     Job(Box<Job>),
     Batch(Box<Batch>),
+}
+
+impl Named {
+    fn generation(&self) -> u64 {
+        match self {
+            Self::Job(job) => job.generation,
+            Self::Batch(batch) => batch.generation,
+        }
+    }
 }
 
 impl Api {
@@ -86,6 +105,14 @@ impl Api {
         let batch = self.engine.batch(id).await?;
         Ok(batch.map(|batch| Named::Batch(batch.into())))
     }
+}
+
+/// Does something to its end, though the client may go away: half of it must not be left undone.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+) -> Result<T, ApiError> {
+    let done = tokio::spawn(work.in_current_span()).await;
+    done.map_err(|_| ApiError::internal())?
 }
 
 fn not_found(id: &str) -> ApiError {

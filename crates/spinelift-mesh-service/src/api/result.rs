@@ -2,24 +2,22 @@
 
 use super::openapi::{Id, NormalizedParameters};
 use super::status::Status;
-use super::{Api, Named};
+use super::{Api, Named, not_found};
 use crate::engine::Filter;
 use crate::error::ApiError;
 use crate::job::{Job, JobError, JobId, JobState};
-use axum::Json;
+use crate::result_url::{CACHE_CONTROL as CACHING, Signed};
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use utoipa::ToSchema;
-
-/// A result never changes, but it may be removed, and then should not be found for days.
-const CACHE: &str = "private, max-age=3600";
 
 /// Most jobs that are looked up together.
 const AT_ONCE: usize = 500;
@@ -130,18 +128,34 @@ enum ResultBody {
 pub(super) async fn result(
     State(api): State<Api>,
     Path(id): Path<String>,
+    signed: Option<Extension<Signed>>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    match api.named(&id).await? {
+    let signed = signed.map(|Extension(signed)| signed);
+    let named = api.named(&id).await?;
+    if signed
+        .as_ref()
+        .is_some_and(|signed| signed.generation != named.generation())
+    {
+        // Deleted since the signature was checked, and the name used again.
+        return Err(not_found(&id));
+    }
+    match named {
         Named::Job(job) => Ok(answer(mesh(&api, &job).await?, &headers)),
         Named::Batch(batch) => {
             let base = api.result_urls.base(&headers);
-            Ok(Json(batch_results(&api, &batch.id, &base).await?).into_response())
+            Ok(Json(batch_results(&api, &batch.id, &base, signed.as_ref()).await?).into_response())
         }
     }
 }
 
-async fn batch_results(api: &Api, id: &JobId, base: &str) -> Result<BatchResults, ApiError> {
+/// With a signed URL others are had that expire when it does: else it would never end.
+async fn batch_results(
+    api: &Api,
+    id: &JobId,
+    base: &str,
+    signed: Option<&Signed>,
+) -> Result<BatchResults, ApiError> {
     let mut filter = Filter {
         batch: Some(id.clone()),
         limit: AT_ONCE,
@@ -150,15 +164,19 @@ async fn batch_results(api: &Api, id: &JobId, base: &str) -> Result<BatchResults
     let mut results = Vec::new();
     loop {
         let page = api.engine.list(filter.clone()).await?;
-        results.extend(page.jobs.iter().map(|job| {
-            let completed = job.state == JobState::Completed;
-            BatchResult {
+        for job in &page.jobs {
+            results.push(BatchResult {
                 job_id: job.id.to_string(),
                 status: Status::of(&job.state),
-                result_url: completed.then(|| api.result_urls.under(base, &job.id)),
+                result_url: match job.state {
+                    JobState::Completed => {
+                        Some(api.result_urls.of_job_until(base, job, signed).await)
+                    }
+                    _ => None,
+                },
                 error: job.state.error(),
-            }
-        }));
+            });
+        }
         filter.after = page.next;
         if filter.after.is_none() {
             results.reverse();
@@ -203,7 +221,7 @@ pub(super) async fn mesh(api: &Api, job: &Job) -> Result<Bytes, ApiError> {
 /// The mesh, or that the client has it already.
 fn answer(mesh: Bytes, headers: &HeaderMap) -> Response {
     let tag = entity_tag(&mesh);
-    let caching = [(ETAG, tag.clone()), (CACHE_CONTROL, CACHE.to_owned())];
+    let caching = [(ETAG, tag.clone()), (CACHE_CONTROL, CACHING.to_owned())];
     if has(headers, &tag) {
         return (StatusCode::NOT_MODIFIED, caching).into_response();
     }

@@ -151,19 +151,27 @@ pub(super) async fn status(
 ) -> Result<Json<StatusBody>, ApiError> {
     let named = api.named(&id).await?;
     let base = api.result_urls.base(&headers);
-    Ok(Json(api.status_body(&named, &base)))
+    Ok(Json(api.status_body(&named, &base).await))
 }
 
 impl Api {
     /// The status as a client sees it that reached us under `base`.
-    pub(super) fn status_body(&self, named: &Named, base: &str) -> StatusBody {
+    pub(super) async fn status_body(&self, named: &Named, base: &str) -> StatusBody {
         match named {
-            Named::Job(job) => StatusBody::Job(self.job_status(job, base)),
+            Named::Job(job) => StatusBody::Job(self.job_status(job, base).await),
             Named::Batch(batch) => StatusBody::Batch(self.batch_status(batch, base)),
         }
     }
 
-    pub(super) fn job_status(&self, job: &Job, base: &str) -> JobStatus {
+    /// Where the result of a job is, if it has one.
+    pub(super) async fn result_url(&self, job: &Job, base: &str) -> Option<String> {
+        match job.state {
+            JobState::Completed => Some(self.result_urls.of_job_under(base, job).await),
+            _ => None,
+        }
+    }
+
+    pub(super) async fn job_status(&self, job: &Job, base: &str) -> JobStatus {
         let completed = job.state == JobState::Completed;
         JobStatus {
             job_id: job.id.to_string(),
@@ -181,7 +189,7 @@ impl Api {
             created_at: shown(job.created_at),
             finished_at: job.finished_at.map(shown),
             batch_id: job.batch.as_ref().map(ToString::to_string),
-            result_url: completed.then(|| self.result_urls.under(base, &job.id)),
+            result_url: self.result_url(job, base).await,
             cached: completed.then_some(job.cached),
             error: job.state.error(),
         }
@@ -198,7 +206,7 @@ impl Api {
             counts: batch.counts,
             created_at: shown(batch.created_at),
             finished_at: batch.finished_at.map(shown),
-            result_url: ended.then(|| self.result_urls.under(base, &batch.id)),
+            result_url: ended.then(|| self.result_urls.of_batch_under(base, batch)),
         }
     }
 }

@@ -5,15 +5,15 @@ use super::caller::{Caller, Name};
 use super::form::Form;
 use super::generate::{AcceptedBody, EndedBody, both};
 use super::openapi::UploadRequest;
+use super::parts::Parts;
 use super::wait::Wait;
 use crate::error::ApiError;
 use crate::fault;
 use crate::job::{JobId, JobRequest, JobState, Source};
 use crate::request::MeshRequest;
+use crate::request_body::BodyMemory;
 use axum::body::Bytes;
-use axum::extract::multipart::{Multipart, MultipartRejection};
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -38,14 +38,19 @@ pub(super) async fn upload(
     State(api): State<Api>,
     caller: Caller,
     RawQuery(query): RawQuery,
-    form: Result<Multipart, MultipartRejection>,
+    parts: Result<Parts, ApiError>,
 ) -> Result<Response, ApiError> {
     let wait = Wait::read(query.as_deref());
-    let form = form.map_err(|_| not_a_form())?;
-    let form = Form::read(form, api.max_image_bytes).await?;
-    let (source, image) = match form.image {
-        Some(image) => (Some(digest(&image).await?), image),
-        None => (None, Bytes::new()),
+    let mut parts = parts?;
+    let form = Form::read(&mut parts, api.max_image_bytes).await?;
+    let image = Upload {
+        bytes: form.image.unwrap_or_default(),
+        memory: parts.memory.clone(),
+    };
+    drop(parts);
+    let source = match image.bytes.is_empty() {
+        true => None,
+        false => Some(digest(&image).await?),
     };
     let policy = api.outbound.policy();
     let request = MeshRequest::read_upload(&form.fields, source, form.errors, policy);
@@ -64,6 +69,13 @@ pub(super) async fn upload(
         .await
 }
 
+/// An image in memory. Its client may leave: what goes on with it has the memory, too.
+#[derive(Clone)]
+struct Upload {
+    bytes: Bytes,
+    memory: BodyMemory,
+}
+
 /// An image and its job, being stored.
 struct Storing {
     api: Api,
@@ -74,7 +86,7 @@ struct Storing {
 
 impl Storing {
     /// Stores both, first the image: the job may be run as soon as it is there.
-    async fn run(self, image: Bytes) -> Result<(Caller, JobId, JobState), ApiError> {
+    async fn run(self, image: Upload) -> Result<(Caller, JobId, JobState), ApiError> {
         let Self {
             api,
             caller,
@@ -84,63 +96,56 @@ impl Storing {
         let Source::Upload { digest } = request.source.clone() else {
             return Err(ApiError::internal());
         };
-        let turn = api.uploads.enter(&name.id).await;
-        let stored = api.storage.put_upload(&name.id, &digest, image).await;
-        fault::point("upload-stored").await;
-        let accepted = match stored {
+        api.check_room(&caller, &name.id).await?;
+        let turn = api.uploads.enter(&name.id, &digest).await;
+        let accepted = match api.store_upload(&name.id, &digest, image).await {
             Ok(()) => api.accept(&caller, &name, request).await,
-            Err(error) => {
-                tracing::error!(job_id = %name.id, %error, "an image cannot be stored");
-                Err(ApiError::unavailable(
-                    "STORAGE_UNAVAILABLE",
-                    "The image cannot be stored at the moment; nothing was accepted",
-                    json!({}),
-                ))
-            }
+            Err(error) => Err(error),
         };
         drop(turn);
         if !matches!(&accepted, Ok(state) if !state.is_final()) {
-            api.remove_unneeded_upload(&name.id, &digest).await;
+            api.uploads.remove_unneeded(&name.id, &digest).await;
         }
         Ok((caller, name.id, accepted?))
     }
 }
 
 impl Api {
-    /// Removes an image, unless its job is yet to use it; the job's end removes it then.
-    pub(super) async fn remove_unneeded_upload(&self, id: &JobId, digest: &str) {
-        // Nobody stores it again in between.
-        let _turn = self.uploads.enter(id).await;
-        let needed = match self.engine.get(id).await {
-            Ok(job) => job.is_some_and(|job| {
-                let is_same = matches!(&job.request.source,
-                    Source::Upload { digest: own } if own == digest);
-                is_same && !job.state.is_final()
-            }),
-            // It may be; what is left over is removed after a start.
-            Err(_) => true,
-        };
-        if !needed {
-            self.storage.remove_upload(id, digest).await;
+    /// Refuses what would be refused anyway before it takes any disk.
+    async fn check_room(&self, caller: &Caller, id: &JobId) -> Result<(), ApiError> {
+        match self.engine.check_room(&caller.client).await {
+            // A job that is known is answered for even then.
+            Err(full) if self.find(id).await?.is_none() => Err(full.into()),
+            _ => Ok(()),
         }
+    }
+
+    async fn store_upload(&self, id: &JobId, digest: &str, image: Upload) -> Result<(), ApiError> {
+        let size = image.bytes.len() as u64;
+        let room = self.upload_space.take(size, &self.storage).await?;
+        let stored = self.storage.put_upload(id, digest, image.bytes).await;
+        drop((room, image.memory));
+        fault::point("upload-stored").await;
+        stored.map_err(|error| {
+            tracing::error!(job_id = %id, %error, "an image cannot be stored");
+            ApiError::unavailable(
+                "STORAGE_UNAVAILABLE",
+                "The image cannot be stored at the moment; nothing was accepted",
+                json!({}),
+            )
+        })
     }
 }
 
 /// Many megabytes take a while, which is no work for an asynchronous thread.
-async fn digest(image: &Bytes) -> Result<Source, ApiError> {
+async fn digest(image: &Upload) -> Result<Source, ApiError> {
     let image = image.clone();
-    let hashing = tokio::task::spawn_blocking(move || Sha256::digest(&image));
+    let hashing = tokio::task::spawn_blocking(move || {
+        let hash = Sha256::digest(&image.bytes);
+        drop(image);
+        hash
+    });
     let hash = hashing.await.map_err(|_| ApiError::internal())?;
     let digest = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(Source::Upload { digest })
-}
-
-fn not_a_form() -> ApiError {
-    ApiError::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "UNSUPPORTED_MEDIA_TYPE",
-        "The request must be multipart/form-data, with a boundary; to have the service load an \
-         image, use generate",
-        json!({}),
-    )
 }

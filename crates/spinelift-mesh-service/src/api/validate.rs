@@ -1,13 +1,13 @@
 //! `POST …/parameters/validate`: checks parameters without making a job.
 
 use super::Api;
-use super::generate::{Warning, read_json};
+use super::document::Document;
+use super::generate::Warning;
 use super::openapi::{FieldError, NormalizedParameters, Parameters, PresetName};
 use crate::error::ApiError;
 use crate::json;
 use crate::request::read_parameters;
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::Value;
@@ -66,10 +66,11 @@ pub(super) struct InvalidParameters {
 )]
 pub(super) async fn validate(
     State(api): State<Api>,
-    body: Body,
+    document: Document,
 ) -> Result<Json<Verdict>, ApiError> {
-    let body = read_json(body, api.max_request_size, json::MAX_VALUES).await?;
-    let verdict = match read_parameters(&body, api.outbound.policy()) {
+    let outbound = api.outbound.clone();
+    let read = move |body: &Value| read_parameters(body, outbound.policy());
+    let verdict = match document.read(&api, json::MAX_VALUES, read).await? {
         Ok((parameters, warnings)) => Verdict::Valid(ValidParameters {
             valid: true,
             parameters,

@@ -27,10 +27,17 @@ impl Wait {
     pub(super) fn read(query: Option<&str>) -> Result<Option<Self>, Value> {
         let began = Instant::now();
         let query = query.unwrap_or_default().as_bytes();
-        let mut pairs = url::form_urlencoded::parse(query);
-        let Some((_, text)) = pairs.find(|(name, _)| name == "wait") else {
+        let mut given = url::form_urlencoded::parse(query).filter(|(name, _)| name == "wait");
+        let Some((_, text)) = given.next() else {
             return Ok(None);
         };
+        if let Some((_, second)) = given.next() {
+            return Err(wrong(
+                "wait",
+                &Value::from(&*second),
+                "wait must be given once",
+            ));
+        }
         let seconds = text.parse().ok().filter(|seconds| RANGE.contains(seconds));
         let Some(seconds) = seconds else {
             let message = "wait must be a number of seconds from 1 to 60";
@@ -47,16 +54,22 @@ impl Wait {
 }
 
 impl Api {
-    /// The job, once it has ended; `None` if the time is up before.
-    pub(super) async fn ended(&self, id: &JobId, wait: Wait) -> Result<Option<Job>, ApiError> {
+    /// The job, once it has ended; `None` if the time is up before, or if too many wait already.
+    pub(super) async fn ended(
+        &self,
+        id: &JobId,
+        wait: Wait,
+        client: &str,
+    ) -> Result<Option<Job>, ApiError> {
         let until = wait.until(self.request_timeout);
         // Begun before the state is read for the first time.
         let mut watch = self.engine.watch(id);
+        let place = self.held.enter(client);
         loop {
             match self.find(id).await? {
                 Some(Named::Job(job)) if job.state.is_final() => return Ok(Some(*job)),
-                Some(Named::Job(_)) => {}
-                // Deleted meanwhile.
+                Some(Named::Job(_)) if place.is_ok() => {}
+                // Not to be waited for, or deleted meanwhile.
                 _ => return Ok(None),
             }
             tokio::select! {
@@ -78,7 +91,17 @@ mod tests {
         assert_eq!(read(""), Ok(None));
         assert_eq!(read("other=1"), Ok(None));
         assert_eq!(read("wait=1.5"), Ok(Some(Duration::from_millis(1500))));
-        for bad in ["wait", "wait=", "wait=0.9", "wait=61", "wait=NaN", "wait=x"] {
+        assert!(read("wait=2&other=1&other=2").is_ok());
+        for bad in [
+            "wait",
+            "wait=",
+            "wait=0.9",
+            "wait=61",
+            "wait=NaN",
+            "wait=x",
+            "wait=1&wait=99",
+            "wait=1&wait=1",
+        ] {
             assert!(read(bad).is_err(), "{bad}");
         }
     }

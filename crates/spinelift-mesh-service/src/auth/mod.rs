@@ -8,14 +8,17 @@ pub(crate) use keys::KeyId;
 pub(crate) use signature::{SignatureError, UrlSigner, is_signed};
 
 use crate::client::Client;
+use crate::engine::{EngineError, JobEngine};
 use crate::error::ApiError;
-use crate::result_url::ResultUrls;
+use crate::job::JobId;
+use crate::result_url::{ResultUrls, Signed};
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use std::sync::Arc;
 
 /// The header of a key, for clients whose `Authorization` is somebody else's.
 pub(crate) const API_KEY: &str = "x-api-key";
@@ -52,36 +55,74 @@ pub(crate) struct Access {
     pub(crate) needs_key: bool,
     /// Which URLs can do without.
     pub(crate) result_urls: ResultUrls,
+    pub(crate) engine: Arc<dyn JobEngine>,
 }
 
 impl Access {
-    fn check(&self, request: &Request) -> Result<(), Denied> {
+    /// Whether a request may pass, or may if its URL is signed well.
+    fn check(&self, request: &Request) -> Result<Pass, Denied> {
         let client = request.extensions().get::<Client>();
         let free = !self.needs_key || is_health_check(request.uri().path());
         if free || client.is_some_and(Client::has_key) {
-            return Ok(());
+            return Ok(Pass::Free);
         }
         if matches!(*request.method(), Method::GET | Method::HEAD)
-            && let Some(verified) = self.result_urls.verify(request.uri())
+            && let Some(id) = self.result_urls.signed_id(request.uri())
         {
-            return verified.map_err(Denied::Signature);
+            return Ok(Pass::Signed { id: id.to_owned() });
         }
         Err(Denied::Key {
             presented: presented(request.headers()).next().is_some(),
         })
     }
+
+    /// Checks a signed URL, which is good for one job or batch and not for the next of its name.
+    async fn verify(&self, uri: &Uri, id: &str) -> Result<Signed, Denied> {
+        let generation = self.generation(id).await.map_err(Denied::Engine)?;
+        // Nothing has the generation 0: what is not there is refused like what was not signed, so
+        // that strangers learn of no ids.
+        let verified = self.result_urls.verify(uri, generation.unwrap_or(0));
+        verified.map_err(Denied::Signature)
+    }
+
+    async fn generation(&self, id: &str) -> Result<Option<u64>, EngineError> {
+        let Ok(id) = JobId::parse(id) else {
+            return Ok(None);
+        };
+        if let Some(job) = self.engine.get(&id).await? {
+            return Ok(Some(job.generation));
+        }
+        let batch = self.engine.batch(&id).await?;
+        Ok(batch.map(|batch| batch.generation))
+    }
+}
+
+/// How a request passes.
+enum Pass {
+    /// As it is.
+    Free,
+    /// If the signature in its URL is right.
+    Signed { id: String },
 }
 
 /// Answers requests that bring nothing, or not the right thing, themselves.
 pub(crate) async fn require_access(
     State(access): State<Access>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     match access.check(&request) {
-        Ok(()) => next.run(request).await,
-        Err(denied) => denied.into_response(),
+        Ok(Pass::Free) => {}
+        Ok(Pass::Signed { id }) => {
+            let uri = request.uri().clone();
+            match access.verify(&uri, &id).await {
+                Ok(signed) => request.extensions_mut().insert(signed),
+                Err(denied) => return denied.into_response(),
+            };
+        }
+        Err(denied) => return denied.into_response(),
     }
+    next.run(request).await
 }
 
 /// Why a request is turned away.
@@ -90,6 +131,8 @@ enum Denied {
     Key { presented: bool },
     /// Its URL is signed, but not well.
     Signature(SignatureError),
+    /// Its URL is signed, and cannot be checked at the moment.
+    Engine(EngineError),
 }
 
 impl IntoResponse for Denied {
@@ -97,6 +140,7 @@ impl IntoResponse for Denied {
         match self {
             Self::Key { presented } => unauthorized(presented),
             Self::Signature(error) => forbidden(error).into_response(),
+            Self::Engine(error) => ApiError::from(error).into_response(),
         }
     }
 }
@@ -123,7 +167,8 @@ fn forbidden(error: SignatureError) -> ApiError {
         ),
         SignatureError::Invalid => (
             "URL_SIGNATURE_INVALID",
-            "The URL's signature is not right; take the URL from the job's status, and as it is",
+            "The URL's signature is not right, or its job was deleted; take the URL from the job's \
+             status, and as it is",
         ),
     };
     ApiError::new(StatusCode::FORBIDDEN, code, message, json!({}))

@@ -1,4 +1,5 @@
-//! Signatures in URLs: whoever was given the URL may fetch what it names, for a while.
+//! Signatures in URLs: whoever was given the URL may fetch what it names, for a while, and not what
+//! has the same name later.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -37,43 +38,48 @@ impl UrlSigner {
         }
     }
 
-    /// The query that makes a path a signed one.
-    pub(crate) fn query(&self, path: &str, now: SystemTime) -> String {
-        let expires = seconds(now).saturating_add(self.lifetime.as_secs());
+    /// When a signature that is made now expires, in seconds since 1970.
+    pub(crate) fn expiry(&self, now: SystemTime) -> u64 {
+        seconds(now).saturating_add(self.lifetime.as_secs())
+    }
+
+    /// The query that makes a path a signed one. It names what has the path in this generation.
+    pub(crate) fn query(&self, path: &str, generation: u64, expires: u64) -> String {
         let mut query = format!("{EXPIRES}={expires}&{SIGNATURE}=");
-        for byte in self.mac(path, expires).finalize().into_bytes() {
+        for byte in self.mac(path, generation, expires).finalize().into_bytes() {
             // Writing to a string cannot fail.
             let _ = write!(query, "{byte:02x}");
         }
         query
     }
 
-    /// Checks the query of a path.
+    /// Checks the query of a path; when it expires.
     pub(crate) fn verify(
         &self,
         path: &str,
+        generation: u64,
         query: &str,
         now: SystemTime,
-    ) -> Result<(), SignatureError> {
+    ) -> Result<u64, SignatureError> {
         let (expires, signature) = read(query).ok_or(SignatureError::Invalid)?;
         // In constant time. It comes first: only what was once signed can be said to be too old.
-        self.mac(path, expires)
+        self.mac(path, generation, expires)
             .verify_slice(&signature)
             .map_err(|_| SignatureError::Invalid)?;
         if seconds(now) > expires {
             return Err(SignatureError::Expired);
         }
-        Ok(())
+        Ok(expires)
     }
 
-    /// A path has no line break, so no two pairs of path and time are signed alike.
-    fn mac(&self, path: &str, expires: u64) -> Hmac<Sha256> {
+    /// A path has no line break, so no two triples of path, time and generation are signed alike.
+    fn mac(&self, path: &str, generation: u64, expires: u64) -> Hmac<Sha256> {
         // An HMAC's key fills a block of its hash, with zeros at the end.
         let mut block = [0; 64];
         block[..SIGNING_KEY].copy_from_slice(&*self.key);
         let mut mac = Hmac::<Sha256>::new(&block.into());
         mac.update(path.as_bytes());
-        mac.update(format!("\n{expires}").as_bytes());
+        mac.update(format!("\n{expires}\n{generation}").as_bytes());
         mac
     }
 }
@@ -92,10 +98,11 @@ pub(crate) fn is_signed(query: &str) -> bool {
 }
 
 fn read(query: &str) -> Option<(u64, [u8; 32])> {
-    let expires = value(query, EXPIRES)?;
-    // `parse` would take a sign, too; there is one way only to write a time.
-    let expires = Some(expires).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
-    Some((expires.parse().ok()?, bytes(value(query, SIGNATURE)?)?))
+    let text = value(query, EXPIRES)?;
+    let expires: u64 = text.parse().ok()?;
+    // `parse` takes a sign and zeros in front, too; there is one way only to write a time.
+    let is_written_so = expires.to_string() == text;
+    is_written_so.then_some((expires, bytes(value(query, SIGNATURE)?)?))
 }
 
 /// The first value of a name. Neither of ours ever needs escaping.
@@ -135,30 +142,36 @@ mod tests {
         UrlSigner::new([7; 32], Duration::from_secs(60))
     }
 
+    fn signed(signer: &UrlSigner) -> String {
+        signer.query(PATH, 5, signer.expiry(at(1000)))
+    }
+
     #[test]
-    fn a_signature_is_an_hmac_of_path_and_time() {
-        // printf '/api/v1/mesh/j/result\n1060' | openssl dgst -sha256 -mac HMAC -macopt hexkey:0707…
-        let expected = "expires=1060&signature=951472f1e7194d98e3ab1aa96b440340f2f136c55fe9c9e0edc0f34a4970f441";
-        assert_eq!(signer().query(PATH, at(1000)), expected);
+    fn a_signature_is_an_hmac_of_path_time_and_generation() {
+        // printf '/api/v1/mesh/j/result\n1060\n5' | openssl dgst -sha256 -mac HMAC -macopt hexkey:0707…
+        let expected = "expires=1060&signature=506c69d565f2836041b3aa19350e51f5816dc1cba186e3d2a62ab3b2a4cc1f23";
+        assert_eq!(signed(&signer()), expected);
     }
 
     #[test]
     fn what_was_signed_is_good_until_it_expires() {
         let signer = signer();
-        let query = signer.query(PATH, at(1000));
+        let query = signed(&signer);
         for now in [0, 1000, 1060] {
-            assert_eq!(signer.verify(PATH, &query, at(now)), Ok(()));
+            assert_eq!(signer.verify(PATH, 5, &query, at(now)), Ok(1060));
         }
-        let later = signer.verify(PATH, &query, at(1061));
+        let later = signer.verify(PATH, 5, &query, at(1061));
         assert_eq!(later, Err(SignatureError::Expired));
         let with_more = format!("x=1&{query}&y");
-        assert_eq!(signer.verify(PATH, &with_more, at(1000)), Ok(()));
+        assert_eq!(signer.verify(PATH, 5, &with_more, at(1000)), Ok(1060));
+        let next = signer.verify(PATH, 6, &query, at(1000));
+        assert_eq!(next, Err(SignatureError::Invalid), "of another job");
     }
 
     #[test]
     fn nothing_else_is_good() {
         let signer = signer();
-        let query = signer.query(PATH, at(1000));
+        let query = signed(&signer);
         let (_, signature) = query.split_once('&').expect("two parts");
         let mut cases = vec![
             (PATH, String::new()),
@@ -166,6 +179,7 @@ mod tests {
             (PATH, signature.into()),
             (PATH, format!("expires=1061&{signature}")),
             (PATH, format!("expires=+1060&{signature}")),
+            (PATH, format!("expires=01060&{signature}")),
             (PATH, format!("expires=99999999999999999999&{signature}")),
             (PATH, format!("expires=1&{query}")),
             (PATH, query.to_uppercase()),
@@ -174,7 +188,7 @@ mod tests {
             ("/api/v1/mesh/k/result", query.clone()),
             (
                 PATH,
-                UrlSigner::new([8; 32], Duration::from_secs(60)).query(PATH, at(1000)),
+                signed(&UrlSigner::new([8; 32], Duration::from_secs(60))),
             ),
         ];
         for at in query.len() - 64..query.len() {
@@ -183,7 +197,7 @@ mod tests {
             cases.push((PATH, String::from_utf8(altered).expect("ASCII")));
         }
         for (path, query) in cases {
-            let verified = signer.verify(path, &query, at(1000));
+            let verified = signer.verify(path, 5, &query, at(1000));
             assert_eq!(verified, Err(SignatureError::Invalid), "{query}");
         }
     }

@@ -152,11 +152,11 @@ impl Telling {
     }
 
     async fn tell(&self, url: &RedactedUrl, event: &Event) {
-        let lane = self.callbacks.lanes.to(url.reveal());
+        let lane = self.callbacks.lanes.to(url);
         let reason = match timeout(PATIENCE, lane.enter()).await {
-            Ok(_room) => {
-                let id = DeliveryId::generate();
-                let taken = self.callbacks.poster.post(url, &id, event).await;
+            Ok(room) => {
+                let (poster, id) = (&self.callbacks.poster, DeliveryId::generate());
+                let taken = room.post(poster, url, &id, event).await;
                 taken.err().map(|failure| failure.reason)
             }
             Err(_) => Some(TOO_SLOW.to_owned()),

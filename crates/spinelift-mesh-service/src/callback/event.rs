@@ -37,26 +37,27 @@ impl Event {
         }
     }
 
-    /// A job has ended; the same each time it is told.
-    pub(super) fn ended(job: &Job, result_url: String) -> Self {
+    /// A job has ended; the same each time it is told. `None` if it has not.
+    pub(super) fn ended(job: &Job, result_url: String) -> Option<Self> {
+        let finished_at = job.finished_at.filter(|_| job.state.is_final())?;
         let completed = job.state == JobState::Completed;
-        Self {
-            timestamp: python_isoformat(job.finished_at.unwrap_or_default()),
+        Some(Self {
+            timestamp: python_isoformat(finished_at),
             status: Some(job.state.status()),
             result_url: completed.then_some(result_url),
             error: job.state.error(),
             ..Self::progress(&job.id, &job.progress)
-        }
+        })
     }
 
-    /// All jobs of a batch have ended.
-    pub(super) fn batch_ended(batch: &Batch, result_url: String) -> Self {
-        Self {
-            timestamp: python_isoformat(batch.finished_at.unwrap_or_default()),
+    /// All jobs of a batch have ended. `None` if they have not.
+    pub(super) fn batch_ended(batch: &Batch, result_url: String) -> Option<Self> {
+        Some(Self {
+            timestamp: python_isoformat(batch.finished_at?),
             status: Some(batch.status()),
             result_url: Some(result_url),
             ..Self::batch_progress(batch)
-        }
+        })
     }
 
     /// A job of a batch has ended.

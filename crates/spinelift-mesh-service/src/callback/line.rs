@@ -1,7 +1,7 @@
 //! The progress of one job, told in order to a receiver that may be slow.
 
 use super::event::Event;
-use super::lanes::Lane;
+use super::lanes::{Lane, PROMPT, Room};
 use super::not_told;
 use super::post::Poster;
 use crate::engine::DeliveryId;
@@ -9,10 +9,6 @@ use crate::job::{JobId, Progress};
 use crate::redacted::RedactedUrl;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-
-/// A delivery that takes longer than this, or fails, lets progress that has become stale
-/// meanwhile be skipped.
-const SLOW: Duration = Duration::from_secs(1);
 
 /// How long an event waits for its turn. Events of jobs that end faster than their receiver
 /// answers would otherwise pile up without bound.
@@ -52,7 +48,9 @@ impl Delivery {
         while let Some(mut event) = events.recv().await {
             let began = Instant::now();
             let room = tokio::time::timeout(PATIENCE, self.lane.enter()).await;
-            behind |= began.elapsed() > SLOW;
+            behind |= began.elapsed() > PROMPT;
+            // A delivery that takes longer than that, or fails, lets progress that has become
+            // stale meanwhile be skipped.
             if behind {
                 while let Ok(newer) = events.try_recv() {
                     event = newer;
@@ -63,7 +61,7 @@ impl Delivery {
                 }
             }
             behind = match room {
-                Ok(_room) => !self.deliver(&event).await,
+                Ok(room) => !self.deliver(&room, &event).await,
                 Err(_) => {
                     not_told(&self.job_id, &self.url, &event, TOO_SLOW);
                     true
@@ -73,14 +71,10 @@ impl Delivery {
     }
 
     /// Whether the receiver took the event, and soon.
-    async fn deliver(&self, event: &Event) -> bool {
-        let began = Instant::now();
-        match self
-            .poster
-            .post(&self.url, &DeliveryId::generate(), event)
-            .await
-        {
-            Ok(_) => began.elapsed() < SLOW,
+    async fn deliver(&self, room: &Room, event: &Event) -> bool {
+        let (began, id) = (Instant::now(), DeliveryId::generate());
+        match room.post(&self.poster, &self.url, &id, event).await {
+            Ok(_) => began.elapsed() < PROMPT,
             Err(not_taken) => {
                 not_told(&self.job_id, &self.url, event, &not_taken.reason);
                 false

@@ -79,7 +79,7 @@ impl Callbacks {
             let (sender, receiver) = mpsc::unbounded_channel();
             let delivery = Delivery {
                 poster: self.poster.clone(),
-                lane: self.lanes.to(url.reveal()),
+                lane: self.lanes.to(&url),
                 job_id: job.id.clone(),
                 url,
             };

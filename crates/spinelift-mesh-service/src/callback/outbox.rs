@@ -15,8 +15,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-/// Most deliveries that are on their way, or wait for the progress of their job to be told.
-const ALL: usize = 128;
+/// Most deliveries that are on their way, or wait for the progress of their job to be told or for
+/// a lane. So many that those of receivers that hang leave room for others; only the memory that
+/// they take is bounded by this.
+const ALL: usize = 10_000;
 
 /// Pause after the engine was unavailable.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -98,14 +100,17 @@ impl Dispatcher {
         let (url, event) = match self.event(delivery).await {
             Ok(Some(known)) => known,
             // Deleted meanwhile, and its deliveries with it; if they are not, they are in vain.
-            Ok(None) => return Outcome::Untellable("the job has no receiver".to_owned()),
+            Ok(None) => {
+                return Outcome::Untellable("the job is gone, or has no receiver".to_owned());
+            }
             Err(EngineError::Closed) => return Outcome::Closed,
             Err(error) => return Outcome::Untellable(error.to_string()),
         };
-        let lane = self.callbacks.lanes.to(url.reveal());
-        let _room = lane.enter().await;
+        let lane = self.callbacks.lanes.to(&url);
+        let room = lane.enter().await;
         fault::point("callback-unsent").await;
-        match self.callbacks.poster.post(&url, &delivery.id, &event).await {
+        let poster = &self.callbacks.poster;
+        match room.post(poster, &url, &delivery.id, &event).await {
             Ok(status) => Outcome::Taken(status),
             Err(failure) => Outcome::NotTaken(failure),
         }
@@ -118,7 +123,7 @@ impl Dispatcher {
     ) -> Result<Option<(RedactedUrl, Event)>, EngineError> {
         loop {
             match self.try_event(delivery).await {
-                Err(error @ EngineError::Unavailable { .. }) => {
+                Err(error @ (EngineError::Unavailable { .. } | EngineError::Unusable { .. })) => {
                     tracing::error!(%error, job_id = %delivery.of, "a job that ended cannot be read");
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -131,14 +136,17 @@ impl Dispatcher {
         &self,
         delivery: &Delivery,
     ) -> Result<Option<(RedactedUrl, Event)>, EngineError> {
+        // By now the name may be that of another job, or batch: nothing is told of that.
+        let is_its = |generation| generation == delivery.generation;
         if let Some(job) = self.engine.get(&delivery.of).await? {
-            let event = Event::ended(&job, self.result_urls.of(&job));
-            return Ok(job.request.callback_url.map(|url| (url, event)));
+            let event = Event::ended(&job, self.result_urls.of(&job).await);
+            let event = event.filter(|_| is_its(job.generation));
+            return Ok(job.request.callback_url.zip(event));
         }
         Ok(self.engine.batch(&delivery.of).await?.and_then(|batch| {
-            let url = batch.callback_url.clone()?;
-            let result_url = self.result_urls.of_batch(&batch);
-            Some((url, Event::batch_ended(&batch, result_url)))
+            let event = Event::batch_ended(&batch, self.result_urls.of_batch(&batch));
+            let event = event.filter(|_| is_its(batch.generation));
+            batch.callback_url.zip(event)
         }))
     }
 

@@ -19,9 +19,17 @@ pub(super) struct Live {
 }
 
 struct Attempt {
+    generation: u64,
     number: u32,
     progress: Vec<Progress>,
     stop: CancellationToken,
+}
+
+impl Attempt {
+    /// Whether it is the attempt that a job was handed out for.
+    fn is_at(&self, job: &Job) -> bool {
+        self.generation == job.generation && self.number == job.attempts
+    }
 }
 
 /// Tells of changes of one job or batch.
@@ -42,6 +50,7 @@ impl Live {
     pub(super) fn begin(&self, job: Job) -> Claim {
         let stop = CancellationToken::new();
         let attempt = Attempt {
+            generation: job.generation,
             number: job.attempts,
             progress: Vec::new(),
             stop: stop.clone(),
@@ -54,7 +63,7 @@ impl Live {
     pub(super) fn report(&self, claim: &Claim, progress: Progress) {
         let id = &claim.job.id;
         match self.running.write().get_mut(id) {
-            Some(attempt) if attempt.number == claim.job.attempts => {
+            Some(attempt) if attempt.is_at(&claim.job) => {
                 attempt.progress.push(progress);
             }
             _ => return,
@@ -63,20 +72,25 @@ impl Live {
     }
 
     /// An attempt has ended, whatever becomes of the job.
-    pub(super) fn end(&self, id: &JobId, attempt: u32) {
+    pub(super) fn end(&self, job: &Job) {
         let mut running = self.running.write();
-        if running.get(id).is_some_and(|known| known.number == attempt) {
-            running.remove(id);
+        if running.get(&job.id).is_some_and(|known| known.is_at(job)) {
+            running.remove(&job.id);
         }
         drop(running);
-        self.changed(id);
+        self.changed(&job.id);
     }
 
     /// The job has ended without the attempt that runs, if one does.
-    pub(super) fn stop(&self, id: &JobId) {
-        if let Some(attempt) = self.running.write().remove(id) {
+    pub(super) fn stop(&self, id: &JobId, generation: u64) {
+        let mut running = self.running.write();
+        let is_its = |attempt: &Attempt| attempt.generation == generation;
+        if running.get(id).is_some_and(is_its)
+            && let Some(attempt) = running.remove(id)
+        {
             attempt.stop.cancel();
         }
+        drop(running);
         self.changed(id);
     }
 
@@ -86,18 +100,16 @@ impl Live {
         Some((attempt.number, attempt.progress.clone()))
     }
 
-    /// The latest progress of a job that runs here.
-    pub(super) fn latest(&self, id: &JobId) -> Option<Progress> {
-        self.running.read().get(id)?.progress.last().cloned()
+    /// The latest progress of a job that runs here, and the job's generation.
+    pub(super) fn latest(&self, id: &JobId) -> Option<(u64, Progress)> {
+        let running = self.running.read();
+        let attempt = running.get(id)?;
+        Some((attempt.generation, attempt.progress.last()?.clone()))
     }
 
     /// Completes a job as it is stored.
     pub(super) fn overlay(&self, job: &mut Job) {
-        if job.state == JobState::Running
-            && let Some(progress) = self.latest(&job.id)
-        {
-            job.progress = progress;
-        }
+        overlay(job, self.latest(&job.id));
     }
 
     pub(super) fn changed(&self, id: &JobId) {
@@ -113,5 +125,15 @@ impl Live {
         }
         let watchers = watched.entry(id.clone()).or_default();
         Watch(watchers.subscribe())
+    }
+}
+
+/// Completes a job as it is stored with the [latest](Live::latest) progress under its name.
+pub(super) fn overlay(job: &mut Job, latest: Option<(u64, Progress)>) {
+    if job.state == JobState::Running
+        && let Some((generation, progress)) = latest
+        && generation == job.generation
+    {
+        job.progress = progress;
     }
 }

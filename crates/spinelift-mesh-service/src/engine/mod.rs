@@ -30,7 +30,9 @@ use tokio_util::sync::CancellationToken;
 ///   process cannot do so for ever.
 /// * A job that was running when its process died is handed out again, or fails once its attempts
 ///   are spent (at-least-once).
-/// * Only the latest attempt at a job can end it, and a job ends once.
+/// * Only the latest attempt at a job can end it, and a job ends once. Once a job is deleted its
+///   name may be another's: what was begun for the one counts for nothing to the other, since
+///   their [generations](Job::generation) differ.
 /// * With the end of a job that has a receiver, or of a batch, a delivery is in the [`Outbox`]:
 ///   both are stored or neither is.
 ///
@@ -113,7 +115,10 @@ pub trait JobEngine: Outbox + ResultIndex + Send + Sync + 'static {
     async fn list(&self, filter: Filter) -> Result<Page, EngineError>;
 
     /// All progress of the job's current attempt, with its number, while it runs.
-    fn progress(&self, id: &JobId) -> Option<(u32, Vec<Progress>)>;
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`].
+    async fn progress(&self, id: &JobId) -> Result<Option<(u32, Vec<Progress>)>, EngineError>;
 
     /// Watches a job or batch. Whoever reads its state after this call, and again after each
     /// change, misses nothing.
@@ -132,13 +137,31 @@ pub trait JobEngine: Outbox + ResultIndex + Send + Sync + 'static {
     async fn check(&self) -> Result<(), EngineError>;
 
     /// How many jobs wait for a worker, and since when the first of them.
-    fn backlog(&self) -> Backlog;
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`].
+    async fn backlog(&self) -> Result<Backlog, EngineError>;
+
+    /// Whether there is room for one more job of a client at the moment, for those who want to know
+    /// before they go to expense for it; [`accept`](Self::accept) decides. An engine that cannot
+    /// tell says yes.
+    ///
+    /// # Errors
+    /// What `accept` would fail with.
+    async fn check_room(&self, _client: &str) -> Result<(), EngineError> {
+        Ok(())
+    }
 
     /// Hands out no more jobs; accepting goes on.
     fn stop_claiming(&self);
 
     /// Finishes what was begun and lets go of the store.
     async fn close(&self);
+}
+
+/// A [generation](Job::generation) for a job or batch that is accepted.
+fn new_generation() -> u64 {
+    fastrand::u64(1..=i64::MAX.unsigned_abs())
 }
 
 /// A job to be accepted.
@@ -198,7 +221,8 @@ pub enum AcceptedBatch {
 /// An attempt at a job, held by one worker.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// The job; `attempts` is the number of this attempt, and what fences it.
+    /// The job; `attempts` is the number of this attempt, and fences it together with the job's
+    /// `generation`.
     pub job: Job,
     /// Cancelled when the attempt has become pointless: the job was cancelled.
     pub stop: CancellationToken,
@@ -303,7 +327,7 @@ pub struct Page {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
     /// Too many jobs wait.
-    #[error("the queue is full: {limit} jobs are waiting")]
+    #[error("the queue is full: MAX_QUEUE_LENGTH lets {limit} wait")]
     QueueFull {
         /// The bound.
         limit: usize,
@@ -320,6 +344,13 @@ pub enum EngineError {
     #[error("the job store is unavailable: {reason}")]
     Unavailable {
         /// What the store said.
+        reason: String,
+    },
+    /// The store is damaged, gone or replaced. Calls can be repeated as if it were
+    /// [unavailable](Self::Unavailable), but somebody has to mend it first.
+    #[error("the job store is unusable: {reason}")]
+    Unusable {
+        /// What is wrong and what to do about it, without names of files.
         reason: String,
     },
     /// What is stored of this one job cannot be understood; the others are not affected.

@@ -137,8 +137,8 @@ impl<E: JobEngine> JobEngine for Observed<E> {
         self.engine.list(filter).await
     }
 
-    fn progress(&self, id: &JobId) -> Option<(u32, Vec<Progress>)> {
-        self.engine.progress(id)
+    async fn progress(&self, id: &JobId) -> Result<Option<(u32, Vec<Progress>)>, EngineError> {
+        self.engine.progress(id).await
     }
 
     fn watch(&self, id: &JobId) -> Watch {
@@ -153,8 +153,12 @@ impl<E: JobEngine> JobEngine for Observed<E> {
         self.engine.check().await
     }
 
-    fn backlog(&self) -> Backlog {
-        self.engine.backlog()
+    async fn backlog(&self) -> Result<Backlog, EngineError> {
+        self.engine.backlog().await
+    }
+
+    async fn check_room(&self, client: &str) -> Result<(), EngineError> {
+        self.engine.check_room(client).await
     }
 
     fn stop_claiming(&self) {
@@ -193,8 +197,8 @@ impl<E: JobEngine> Outbox for Observed<E> {
         self.engine.finish_due();
     }
 
-    fn undelivered(&self) -> usize {
-        self.engine.undelivered()
+    async fn undelivered(&self) -> Result<usize, EngineError> {
+        self.engine.undelivered().await
     }
 }
 

@@ -49,7 +49,10 @@ pub trait Outbox {
     fn finish_due(&self);
 
     /// How many deliveries wait, for their time or their turn.
-    fn undelivered(&self) -> usize;
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`].
+    async fn undelivered(&self) -> Result<usize, EngineError>;
 }
 
 /// The name of a delivery: the `webhook-id` by which its receiver recognizes a repetition.
@@ -95,7 +98,9 @@ pub struct Delivery {
     pub id: DeliveryId,
     /// The job or batch that ended.
     pub of: JobId,
-    /// The server of its receiver, as `host:port`.
+    /// Which job or batch of that name it was: see [`Job::generation`](crate::job::Job::generation).
+    pub generation: u64,
+    /// Its receiver, by host and port.
     pub receiver: String,
     /// How often it was attempted, since it was made or replayed.
     pub attempts: u32,

@@ -11,6 +11,9 @@ use utoipa::ToSchema;
 pub struct Batch {
     /// Its name; no job has the same.
     pub id: JobId,
+    /// Tells it from other batches under the same name: see
+    /// [`Job::generation`](super::Job::generation).
+    pub generation: u64,
     /// Where its events are to be sent.
     pub callback_url: Option<RedactedUrl>,
     /// `http://host:port` under which the client reached us when it was accepted.
@@ -77,6 +80,7 @@ mod tests {
     fn batch(total: u32, completed: u32, failed: u32) -> Batch {
         Batch {
             id: JobId::parse("b").expect("valid"),
+            generation: 1,
             callback_url: None,
             base_url: String::new(),
             counts: Counts {

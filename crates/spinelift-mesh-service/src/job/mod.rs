@@ -96,6 +96,9 @@ impl JobState {
 pub struct Job {
     /// Its name.
     pub id: JobId,
+    /// Tells it from other jobs that had the same name before, or will once it is deleted: a
+    /// number that no other job or batch ever has, below 2^63.
+    pub generation: u64,
     /// What it is to do.
     pub request: JobRequest,
     /// `http://host:port` under which the client reached us when it was accepted.

@@ -29,14 +29,19 @@ pub enum Source {
 }
 
 impl Source {
-    /// The server that the image comes from, as `host:port`; empty for none. Jobs that share one
-    /// share its lane.
+    /// The server that the image comes from, by its host, or its bucket; empty for none. Jobs that
+    /// share one share its lanes.
     #[must_use]
     pub fn server(&self) -> String {
         match self {
             Source::Url(url) => url.server(),
             Source::Upload { .. } => String::new(),
         }
+    }
+
+    /// Whether the image came along, and its bytes have this SHA-256.
+    pub(crate) fn is_upload(&self, sha256: &str) -> bool {
+        matches!(self, Source::Upload { digest } if digest == sha256)
     }
 }
 
@@ -52,10 +57,10 @@ struct StoredRequest {
 }
 
 impl JobRequest {
-    /// The server that its end is to be told to, as `host:port`.
+    /// The program that its end is to be told to, by its host and port.
     #[must_use]
     pub fn receiver(&self) -> Option<String> {
-        self.callback_url.as_ref().map(RedactedUrl::server)
+        self.callback_url.as_ref().map(RedactedUrl::receiver)
     }
 
     /// The form in which an engine keeps it. It holds the URLs' secrets.
@@ -128,9 +133,12 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_a_host_and_a_port() {
-        assert_eq!(Source::Url(url("https://H/x")).server(), "h:443");
-        assert_eq!(Source::Url(url("http://h:81/x")).server(), "h:81");
+    fn a_server_is_a_host_whatever_the_port() {
+        for same in ["https://H/x", "http://h:81/x", "http://u@h.:82/y"] {
+            assert_eq!(Source::Url(url(same)).server(), "h", "{same}");
+        }
+        assert_eq!(Source::Url(url("http://[::1]:81/x")).server(), "[::1]");
+        assert_eq!(Source::Url(url("s3://bucket/x")).server(), "s3://bucket");
         let digest = String::new();
         assert_eq!(Source::Upload { digest }.server(), "");
     }

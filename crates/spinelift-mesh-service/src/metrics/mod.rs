@@ -158,6 +158,7 @@ const REASONS: &[&str] = &[
     "too_many_redirects",
     "redirect_scheme",
     "address_not_allowed",
+    "s3_error",
     "upload_gone",
 ];
 
@@ -208,12 +209,16 @@ impl Metrics {
         Arc::new(metrics)
     }
 
-    /// Everything, in the text format of Prometheus.
-    pub(crate) fn scrape(&self, engine: &dyn JobEngine) -> String {
-        let backlog = engine.backlog();
-        self.at_scrape.queue.set(backlog.waiting as f64);
-        self.at_scrape.oldest.set(backlog.oldest.as_secs_f64());
-        self.at_scrape.undelivered.set(engine.undelivered() as f64);
+    /// Everything, in the text format of Prometheus. What an engine that is unavailable does not
+    /// tell stays as it was.
+    pub(crate) async fn scrape(&self, engine: &dyn JobEngine) -> String {
+        if let Ok(backlog) = engine.backlog().await {
+            self.at_scrape.queue.set(backlog.waiting as f64);
+            self.at_scrape.oldest.set(backlog.oldest.as_secs_f64());
+        }
+        if let Ok(undelivered) = engine.undelivered().await {
+            self.at_scrape.undelivered.set(undelivered as f64);
+        }
         self.at_scrape.process.update();
         self.handle.render()
     }

@@ -5,8 +5,9 @@ use super::{Invalid, object};
 use crate::address::AddressPolicy;
 use crate::job::{JobId, JobRequest, Source};
 use crate::redacted::RedactedUrl;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use spinelift_mesh::MeshParameters;
+use spinelift_mesh::parameters::PARAMETERS;
 use std::collections::HashMap;
 
 /// Longest name of a batch, in characters: `-10000` may follow it.
@@ -26,21 +27,28 @@ pub(crate) struct BatchRequest {
 }
 
 /// What holds for all images of a batch.
-struct Shared<'a> {
-    preset: MeshParameters,
-    /// Checked, and laid over whatever preset an image has.
-    parameters: Option<&'a Value>,
+struct Shared {
+    /// The batch's preset with its parameters over it.
+    base: MeshParameters,
+    /// Its parameters alone, checked and without names that are none: those are read for each image
+    /// that has a preset of its own.
+    parameters: Value,
 }
 
 impl BatchRequest {
     /// Reads the body of a request for at most so many images.
     pub(crate) fn read(body: &Value, most: usize, policy: &AddressPolicy) -> Result<Self, Invalid> {
         let mut fields = Fields::new(object(body)?, policy);
-        let shared = Shared {
-            preset: fields.preset().unwrap_or_default(),
-            parameters: fields
-                .parameters_over(MeshParameters::DEFAULT)
-                .and_then(|_| fields.get("parameters")),
+        let preset = fields.preset().unwrap_or_default();
+        let shared = match fields.parameters_over(preset) {
+            Some(base) => Shared {
+                base,
+                parameters: known_parameters(fields.get("parameters")),
+            },
+            None => Shared {
+                base: preset,
+                parameters: Value::Null,
+            },
         };
         let callback_url = fields.callback_url();
         let id = read_id(&mut fields);
@@ -59,10 +67,20 @@ impl BatchRequest {
     }
 }
 
+fn known_parameters(given: Option<&Value>) -> Value {
+    let given = given.and_then(Value::as_object);
+    let known = |name: &str| {
+        let value = given?.get(name)?;
+        Some((name.to_owned(), value.clone()))
+    };
+    let known = PARAMETERS.iter().filter_map(|spec| known(spec.name));
+    Value::Object(known.collect())
+}
+
 /// Name and request of each image, as far as they are right.
 type Images = Vec<(Option<JobId>, Option<JobRequest>)>;
 
-fn read_images(fields: &mut Fields<'_>, shared: &Shared<'_>, most: usize) -> Images {
+fn read_images(fields: &mut Fields<'_>, shared: &Shared, most: usize) -> Images {
     let value = fields.get("images");
     let Some(images) = value.and_then(Value::as_array) else {
         let reason = match value {
@@ -83,7 +101,7 @@ fn read_images(fields: &mut Fields<'_>, shared: &Shared<'_>, most: usize) -> Ima
         .map(|(index, image)| match image.as_object() {
             Some(image) => {
                 let path = format!("images[{index}].");
-                fields.within(path, image, |fields| read_image(fields, image, shared))
+                fields.within(path, image, |fields| read_image(fields, shared))
             }
             None => {
                 let name = format!("images[{index}]");
@@ -94,19 +112,12 @@ fn read_images(fields: &mut Fields<'_>, shared: &Shared<'_>, most: usize) -> Ima
         .collect()
 }
 
-fn read_image(
-    fields: &mut Fields<'_>,
-    image: &Map<String, Value>,
-    shared: &Shared<'_>,
-) -> (Option<JobId>, Option<JobRequest>) {
-    let base = match image.contains_key("preset") {
-        true => fields.preset().unwrap_or(shared.preset),
-        false => shared.preset,
-    };
-    let base = shared
-        .parameters
-        .and_then(|given| MeshParameters::from_json_over(given, base).ok())
-        .map_or(base, |(parameters, _)| parameters);
+fn read_image(fields: &mut Fields<'_>, shared: &Shared) -> (Option<JobId>, Option<JobRequest>) {
+    // Without a field of that name there is nothing to be read, and nothing to be refused.
+    let base = fields.preset().map_or(shared.base, |preset| {
+        MeshParameters::from_json_over(&shared.parameters, preset)
+            .map_or(shared.base, |(parameters, _)| parameters)
+    });
     let parameters = fields.parameters_over(base);
     let source = fields.image_url().map(Source::Url);
     let id = fields.id("job_id");

@@ -1,13 +1,12 @@
 //! The fields of a request, each of which is read on its own.
 
-use super::MAX_WARNINGS;
-use super::echo::{echo, start_of, wrong};
+use super::echo::{MAX_ECHO, echo, start_of, wrong};
 use crate::address::{AddressPolicy, Refused};
 use crate::job::JobId;
 use crate::redacted::RedactedUrl;
 use serde_json::{Map, Value, json};
 use spinelift_mesh::parameters::{PRESETS, Preset};
-use spinelift_mesh::{MeshParameters, Warning};
+use spinelift_mesh::{MAX_WARNINGS, MeshParameters, Warning};
 use url::Url;
 
 /// Longest URL, in bytes.
@@ -59,16 +58,16 @@ impl<'a> Fields<'a> {
         if self.get("image_url").is_none() {
             self.refuse("image_url", &Value::Null, "is required");
         }
-        self.url("image_url")
+        self.url("image_url", read_image_url)
     }
 
     pub(super) fn callback_url(&mut self) -> Option<RedactedUrl> {
-        self.url("callback_url")
+        self.url("callback_url", read_web_url)
     }
 
-    fn url(&mut self, name: &str) -> Option<RedactedUrl> {
+    fn url(&mut self, name: &str, read: ReadUrl) -> Option<RedactedUrl> {
         let value = self.get(name)?;
-        match read_url(value, self.policy) {
+        match read_url(value).and_then(|url| read(url, self.policy)) {
             Ok(url) => Some(url),
             Err(reason) => {
                 self.refuse(name, value, &reason);
@@ -135,7 +134,7 @@ impl<'a> Fields<'a> {
             .filter(|name| !known.contains(&name.as_str()));
         let path = self.path.clone();
         self.warn(unknown.map(|name| {
-            let name = start_of(&name.escape_debug().to_string());
+            let name: String = name.escape_debug().take(MAX_ECHO).collect();
             json!({
                 "code": "UNKNOWN_FIELD",
                 "message": format!("unknown field `{path}{name}` was ignored"),
@@ -160,8 +159,11 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Judges a URL.
+type ReadUrl = fn(Url, &AddressPolicy) -> Result<RedactedUrl, String>;
+
 /// The URL in a value, or what is wrong with it.
-fn read_url(value: &Value, policy: &AddressPolicy) -> Result<RedactedUrl, String> {
+fn read_url(value: &Value) -> Result<Url, String> {
     let text = value.as_str().ok_or("must be a string")?;
     if text.len() > MAX_URL {
         return Err(format!(
@@ -169,7 +171,20 @@ fn read_url(value: &Value, policy: &AddressPolicy) -> Result<RedactedUrl, String
             text.len()
         ));
     }
-    let mut url = Url::parse(text).map_err(|error| format!("must be a URL: {error}"))?;
+    Url::parse(text).map_err(|error| format!("must be a URL: {error}"))
+}
+
+fn read_image_url(url: Url, policy: &AddressPolicy) -> Result<RedactedUrl, String> {
+    if url.scheme() != "s3" {
+        return read_web_url(url, policy);
+    }
+    match policy.object(&url) {
+        Ok(_) => Ok(RedactedUrl::new(url)),
+        Err(refused) => Err(format!("is refused: {refused}")),
+    }
+}
+
+fn read_web_url(mut url: Url, policy: &AddressPolicy) -> Result<RedactedUrl, String> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err("must be an http or https URL".into());
     }

@@ -6,6 +6,7 @@ mod fields;
 
 pub(crate) use batch::{BatchRequest, MAX_BATCH_ID};
 pub(crate) use echo::wrong;
+pub(crate) use fields::MAX_URL;
 
 use crate::address::AddressPolicy;
 use crate::job::{JobId, JobRequest, Source};
@@ -13,11 +14,8 @@ use fields::Fields;
 use serde_json::{Map, Value, json};
 use spinelift_mesh::MeshParameters;
 
-/// Most warnings in one answer.
-const MAX_WARNINGS: usize = 50;
-
 /// Most mistakes that one answer lists.
-const MAX_ERRORS: usize = 100;
+pub(crate) const MAX_ERRORS: usize = 100;
 
 const FIELDS: [&str; 5] = [
     "image_url",

@@ -1,6 +1,6 @@
 //! What kinds of values settings have.
 
-use crate::address::AllowedHost;
+use crate::address::{AllowedBucket, AllowedHost, is_bucket};
 use crate::auth::{ApiKeys, is_health_check};
 use crate::callback::WebhookSecrets;
 use crate::cors::CorsOrigins;
@@ -28,8 +28,17 @@ pub(super) type SecretKind<T> = Kind<T, true>;
 pub enum StorageBackend {
     /// In a directory.
     Local,
-    /// In an S3 bucket: not available in this version.
+    /// In an S3 bucket.
     S3,
+}
+
+/// Where a `result_url` leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResultUrlKind {
+    /// To the service.
+    Service,
+    /// To the object in its S3 bucket.
+    Presigned,
 }
 
 /// Where jobs are kept.
@@ -92,8 +101,26 @@ pub(super) const FLAG: Kind<bool> = Kind {
     },
 };
 
+pub(super) const OPTIONAL_FLAG: Kind<Option<bool>> = Kind {
+    expected: FLAG.expected,
+    parse: |text| match text.is_empty() {
+        true => Some(None),
+        false => (FLAG.parse)(text).map(Some),
+    },
+};
+
+pub(super) const OPTIONAL_TEXT: Kind<Option<String>> = Kind {
+    expected: TEXT.expected,
+    parse: |text| Some((!text.is_empty()).then(|| text.to_owned())),
+};
+
+pub(super) const OPTIONAL_SECRET: SecretKind<Option<Secret>> = Kind {
+    expected: TEXT.expected,
+    parse: |text| Some((!text.is_empty()).then(|| Secret::new(text))),
+};
+
 pub(super) const IP: Kind<IpAddr> = Kind {
-    expected: "an IP address",
+    expected: "an IP address, like 127.0.0.1",
     parse: |text| text.parse().ok(),
 };
 
@@ -224,8 +251,48 @@ pub(super) const SERVERS: Kind<Vec<SocketAddr>> = Kind {
     },
 };
 
+pub(super) const BUCKET: Kind<Option<String>> = Kind {
+    expected: "the name of a bucket: 3 to 63 of lower case letters, digits, - and dots",
+    parse: |text| match text.is_empty() {
+        true => Some(None),
+        false => is_bucket(text).then(|| Some(text.to_owned())),
+    },
+};
+
+pub(super) const BUCKETS: Kind<Vec<AllowedBucket>> = Kind {
+    expected: "a list of bucket or bucket/prefix/, separated by commas; a prefix ends with /",
+    parse: |text| {
+        let entries = text.split(',').map(str::trim);
+        let entries = entries.filter(|entry| !entry.is_empty());
+        entries.map(AllowedBucket::parse).collect()
+    },
+};
+
+pub(super) const KEY_PREFIX: Kind<String> = Kind {
+    expected: "letters, digits, - . _ and /, without an empty, . or .. part",
+    // With one / at its end, unless it is empty.
+    parse: |text| {
+        let path = text.strip_suffix('/').unwrap_or(text);
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._/".contains(&byte);
+        let parts_are_whole = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        match text.is_empty() {
+            true => Some(String::new()),
+            false => (parts_are_whole && path.bytes().all(plain)).then(|| format!("{path}/")),
+        }
+    },
+};
+
+pub(super) const RESULT_URL_KIND: Kind<ResultUrlKind> = Kind {
+    expected: "service or presigned",
+    parse: |text| match text {
+        "service" => Some(ResultUrlKind::Service),
+        "presigned" => Some(ResultUrlKind::Presigned),
+        _ => None,
+    },
+};
+
 pub(super) const STORAGE: Kind<StorageBackend> = Kind {
-    expected: "local (s3 is not available in this version)",
+    expected: "local or s3",
     parse: |text| match text {
         "local" => Some(StorageBackend::Local),
         "s3" => Some(StorageBackend::S3),

@@ -1,20 +1,23 @@
 //! The settings: every one of them, with its default and meaning, in one table.
 
 mod kinds;
+mod misspelt;
 mod source;
 
-pub use kinds::{JobBackend, LogFormat, StorageBackend};
+pub use kinds::{JobBackend, LogFormat, ResultUrlKind, StorageBackend};
+pub use misspelt::warn_of_misspelt;
 pub use source::{SettingsError, WrongSetting};
 
-use crate::address::AllowedHost;
+use crate::address::{AllowedBucket, AllowedHost};
 use crate::auth::ApiKeys;
 use crate::callback::WebhookSecrets;
 use crate::cors::CorsOrigins;
 use crate::redacted::Secret;
 use ipnet::IpNet;
 use kinds::{
-    API_KEYS, API_PREFIX, BATCH, BYTES, COUNT, DELAY, DIMENSION, FLAG, HOSTS, IP, JOBS, LIFETIME,
-    LOG_FILTER, LOG_FORMAT, LOG_LEVEL, NETWORKS, OPTIONAL_URL, ORIGINS, PATH, PORT, SECONDS,
+    API_KEYS, API_PREFIX, BATCH, BUCKET, BUCKETS, BYTES, COUNT, DELAY, DIMENSION, FLAG, HOSTS, IP,
+    JOBS, KEY_PREFIX, LIFETIME, LOG_FILTER, LOG_FORMAT, LOG_LEVEL, NETWORKS, OPTIONAL_FLAG,
+    OPTIONAL_SECRET, OPTIONAL_TEXT, OPTIONAL_URL, ORIGINS, PATH, PORT, RESULT_URL_KIND, SECONDS,
     SERVERS, SIGNING_SECRET, SIZE, STORAGE, TEXT, WEBHOOK_SECRETS, WORKERS,
 };
 use source::{Reading, Variables};
@@ -83,7 +86,7 @@ settings! {
     "PORT" port: u16 = PORT("8000"),
         "Port to listen on; 0 picks a free one.";
     "MAX_CONNECTIONS" max_connections: NonZeroUsize = COUNT("800"),
-        "Connections that are served at a time; others wait. Past half of it, connections are closed after one answer. Stay below the limit on open files (ulimit -n).";
+        "Connections that are served at a time; others wait, and are answered with 503 if none of these ends, but for health checks. Past half of it, connections are closed after one answer. Half of it, of each client a quarter, may be held by event streams and answers that wait. Stay below the limit on open files (ulimit -n).";
     "IDLE_TIMEOUT" idle_timeout: Duration = SECONDS("15"),
         "Seconds that a connection may stay open while the next request has not been received as far as its body; 2 at the most while fewer than half of MAX_CONNECTIONS are free.";
     "BODY_TIMEOUT" body_timeout: Duration = SECONDS("15"),
@@ -95,17 +98,23 @@ settings! {
     "TRUSTED_PROXIES" trusted_proxies: Vec<IpNet> = NETWORKS(""),
         "Proxies before the service, whose X-Forwarded-For says who the client is.";
     "CORS_ORIGINS" cors_origins: CorsOrigins = ORIGINS(""),
-        "Origins of web pages that may use the API from a browser, for example `https://editor.example`.";
+        "Origins of web pages that may use the API from a browser, for example `https://editor.example`. Without API_KEYS pages of other origins are refused.";
     "PUBLIC_URL" public_url: Option<String> = OPTIONAL_URL(""),
-        "URL under which clients reach the service, for result_url; unset, it is taken from each request's Host header.";
+        "URL under which clients reach the service, for result_url; unset, it is taken from each request's Host header. With HOST on this machine, and neither API_KEYS nor TRUSTED_PROXIES, its host and localhost are the only ones that are answered to.";
     "RESULT_URL_TTL" result_url_ttl: Duration = LIFETIME("604800"),
-        "Seconds that a result_url can be fetched without a key, with API_KEYS.";
+        "Seconds that a result_url can be fetched without a key, with API_KEYS or RESULT_URLS=presigned; with the latter 604800 at the most.";
+    "RESULT_URLS" result_urls: ResultUrlKind = RESULT_URL_KIND("service"),
+        "Where result_url leads: to this service, or, with STORAGE_BACKEND=s3, to the object itself by a presigned URL of S3.";
     "URL_SIGNING_KEY" url_signing_key: Option<Secret> = SIGNING_SECRET(""),
         "Secret that result URLs are signed with, with API_KEYS; unset, one is made and kept with the jobs.";
     "API_PREFIX" api_prefix: String = API_PREFIX("/api/v1"),
         "Path before /mesh/… in all URLs but /health.";
     "MAX_REQUEST_SIZE" max_request_size: NonZeroUsize = SIZE("104857600"),
         "Most bytes of a request body.";
+    "MAX_JSON_SIZE" max_json_size: NonZeroUsize = SIZE("4194304"),
+        "Most bytes of a JSON document in a request body. The default has room for a batch of 500 images whose URLs are as long as may be; raise it with MAX_BATCH_SIZE.";
+    "MAX_UPLOAD_STORAGE" max_upload_storage: u64 = BYTES("10737418240"),
+        "Most bytes of disk that uploaded images take until their jobs have ended. Beyond it uploads are answered with 503.";
     "REQUEST_TIMEOUT" request_timeout: Duration = SECONDS("300"),
         "Seconds that answering a request may take.";
     "MAX_IMAGE_DIMENSION" max_image_dimension: u32 = DIMENSION("4096"),
@@ -117,15 +126,15 @@ settings! {
     "MAX_IMAGE_BYTES" max_image_bytes: NonZeroUsize = SIZE("104857600"),
         "Most bytes of an image file; the default is above what an uncompressed image of 4096 x 4096 pixels takes.";
     "MEMORY_BUDGET" memory_budget: u64 = BYTES("1073741824"),
-        "Bytes of memory for jobs: one half for computing, a quarter for image files, an eighth for small ones and the beginnings of all, an eighth for request bodies. Jobs that do not fit wait; requests that do not are answered with 503.";
+        "Bytes of memory for jobs: one half for computing, a quarter for image files, an eighth for small ones and the beginnings of all, an eighth for request bodies. The quarter must hold MAX_IMAGE_BYTES. Jobs that do not fit wait; requests that do not are answered with 503.";
     "MAX_MESH_VERTICES" max_mesh_vertices: NonZeroUsize = COUNT("100000"),
         "Most vertices of a mesh.";
     "MAX_CONCURRENT_JOBS" max_concurrent_jobs: NonZeroUsize = WORKERS("10"),
         "Jobs that have their image and run at a time; computation is bounded by the number of cores besides.";
     "MAX_CONCURRENT_DOWNLOADS" max_concurrent_downloads: NonZeroUsize = WORKERS("64"),
-        "Images that are loaded at a time; a slow server takes none of the room of running jobs.";
+        "Images that are loaded at a time, three quarters of them for one client at the most; a slow server takes none of the room of running jobs.";
     "MAX_DOWNLOADS_PER_HOST" max_downloads_per_host: NonZeroUsize = WORKERS("16"),
-        "Images that are loaded from one server at a time; jobs of other servers do not wait for it.";
+        "Images that are loaded from one host at a time, whatever the ports; jobs of other hosts do not wait for it.";
     "JOB_TIMEOUT" job_timeout: Duration = SECONDS("600"),
         "Seconds that a job may run, the time it waits not counted.";
     "MAX_QUEUE_LENGTH" max_queue_length: NonZeroUsize = COUNT("100000"),
@@ -174,10 +183,38 @@ settings! {
         "Where results are kept.";
     "STORAGE_PATH" storage_path: PathBuf = PATH("data/storage"),
         "Directory of the results, with STORAGE_BACKEND=local.";
+    "S3_BUCKET" s3_bucket: Option<String> = BUCKET(""),
+        "Bucket of the results, with STORAGE_BACKEND=s3.";
+    "S3_PREFIX" s3_prefix: String = KEY_PREFIX(""),
+        "What the keys of all objects in the bucket begin with, for example `spinelift/`.";
+    "S3_ENDPOINT" s3_endpoint: Option<String> = OPTIONAL_URL(""),
+        "URL of the S3 server; unset, Amazon's of the region. One that begins with http:// is spoken to without TLS.";
+    "S3_PUBLIC_ENDPOINT" s3_public_endpoint: Option<String> = OPTIONAL_URL(""),
+        "URL under which clients reach the S3 server, for presigned URLs; unset, S3_ENDPOINT.";
+    "S3_REGION" s3_region: Option<String> = OPTIONAL_TEXT(""),
+        "Region of the buckets; unset, AWS_REGION, else AWS_DEFAULT_REGION, else us-east-1.";
+    "S3_PATH_STYLE" s3_path_style: Option<bool> = OPTIONAL_FLAG(""),
+        "Whether the bucket stands in the path of URLs, and not in their host; unset, true with S3_ENDPOINT and false without.";
+    "S3_CONNECT_TIMEOUT" s3_connect_timeout: Duration = SECONDS("5"),
+        "Seconds for connecting to the S3 server, resolving its name included.";
+    "S3_TIMEOUT" s3_timeout: Duration = SECONDS("30"),
+        "Seconds for one request to the S3 server that stores or reads a result or an uploaded image; after these no further try is begun, either.";
+    "ALLOWED_S3_BUCKETS" allowed_s3_buckets: Vec<AllowedBucket> = BUCKETS(""),
+        "Buckets that images may come from, as image_url `s3://bucket/key`, whole or below a prefix: `sprites,shared/game/art/`. They are read with S3_ENDPOINT, S3_REGION and the credentials.";
+    "AWS_ACCESS_KEY_ID" aws_access_key_id: Option<Secret> = OPTIONAL_SECRET(""),
+        "Credentials for S3. Unset, they come from where AWS puts them: web identity tokens (EKS), containers (ECS, EKS pods), instances (EC2).";
+    "AWS_SECRET_ACCESS_KEY" aws_secret_access_key: Option<Secret> = OPTIONAL_SECRET(""),
+        "The secret of AWS_ACCESS_KEY_ID.";
+    "AWS_SESSION_TOKEN" aws_session_token: Option<Secret> = OPTIONAL_SECRET(""),
+        "The session of AWS_ACCESS_KEY_ID, if its credentials are temporary.";
+    "AWS_REGION" aws_region: Option<String> = OPTIONAL_TEXT(""),
+        "See S3_REGION.";
+    "AWS_DEFAULT_REGION" aws_default_region: Option<String> = OPTIONAL_TEXT(""),
+        "See S3_REGION.";
     "JOB_BACKEND" job_backend: JobBackend = JOBS("embedded"),
         "Where jobs are kept: embedded (or sqlite, the same) is a file.";
     "DATABASE_PATH" database_path: PathBuf = PATH("data/jobs.db"),
-        "File of the jobs, with JOB_BACKEND=embedded.";
+        "File of the jobs, with JOB_BACKEND=embedded; others cannot read it unless they could before.";
     "REDIS_URL" redis_url: String = TEXT("redis://localhost:6379/0"),
         "Server of the jobs, with JOB_BACKEND=redis.";
 }

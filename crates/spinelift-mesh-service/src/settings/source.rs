@@ -1,7 +1,7 @@
 //! Where settings are read from, and what can be wrong with them.
 
 use super::kinds::Kind;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
@@ -54,6 +54,12 @@ impl Variables {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self(HashMap::new())),
             Err(error) => Err(SettingsError::File(error.to_string())),
         }
+    }
+
+    /// All names that are set, here or there.
+    pub(super) fn names(&self) -> BTreeSet<String> {
+        let process = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        process.chain(self.0.keys().cloned()).collect()
     }
 
     pub(super) fn get(&self, name: &str) -> Option<String> {

@@ -4,10 +4,12 @@ use super::deadline::Deadlines;
 use super::error::Fault;
 use crate::memory::{MemoryBudget, Reservation};
 use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
 use reqwest::Response;
 use reqwest::header::CONTENT_LENGTH;
 use sha2::{Digest, Sha256};
 use spinelift_mesh::image::ImageFormat;
+use std::pin::pin;
 
 /// What a download may hold before it has to wait for more memory. Most sprites are smaller.
 const SMALL: usize = 1024 * 1024;
@@ -27,29 +29,39 @@ pub(super) struct Received {
     pub(super) digest: [u8; 32],
 }
 
-/// Reads a body of at most `limit` bytes.
+/// Reads a body of at most `limit` bytes, of which so many are announced.
 pub(super) async fn receive(
-    mut response: Response,
+    chunks: impl Stream<Item = Result<Bytes, Fault>>,
+    announced: Option<u64>,
     limit: usize,
     memory: &MemoryBudget,
     deadlines: &mut Deadlines,
 ) -> Result<(Received, Reservation), Fault> {
-    let mut body = Body::begin(announced(&response), limit, memory, deadlines).await?;
+    let mut chunks = pin!(chunks);
+    let mut body = Body::begin(announced, limit, memory, deadlines).await?;
     loop {
-        let chunk = deadlines
-            .part(response.chunk())
-            .await
-            .map_err(Fault::Late)?;
+        let chunk = deadlines.part(chunks.next()).await.map_err(Fault::Late)?;
         match chunk {
-            Ok(Some(chunk)) => body.take(&chunk, memory, deadlines).await?,
-            Ok(None) => return body.end(),
-            Err(error) => return Err(body.broken(&error)),
+            Some(Ok(chunk)) => body.take(&chunk, memory, deadlines).await?,
+            None => return body.end(),
+            Some(Err(fault)) => return Err(body.broken(fault)),
         }
     }
 }
 
+/// The body of an answer, piece by piece.
+pub(super) fn chunks(response: Response) -> impl Stream<Item = Result<Bytes, Fault>> {
+    futures_util::stream::unfold(Some(response), async |response| {
+        let mut response = response?;
+        match response.chunk().await {
+            Ok(chunk) => chunk.map(|chunk| (Ok(chunk), Some(response))),
+            Err(error) => Some((Err(Fault::transport(&error)), None)),
+        }
+    })
+}
+
 /// What the server says of the length; a hint, which may refuse an image early but never admit one.
-fn announced(response: &Response) -> Option<u64> {
+pub(super) fn announced(response: &Response) -> Option<u64> {
     let header = response.headers().get(CONTENT_LENGTH);
     header.and_then(|value| value.to_str().ok()?.trim().parse().ok())
 }
@@ -167,12 +179,12 @@ impl Body {
     }
 
     /// The connection ended before the body did.
-    fn broken(&self, error: &reqwest::Error) -> Fault {
+    fn broken(&self, fault: Fault) -> Fault {
         match self.announced {
             Some(announced) if announced > self.bytes.len() as u64 => {
                 self.length_mismatch(self.bytes.len())
             }
-            _ => Fault::transport(error),
+            _ => fault,
         }
     }
 

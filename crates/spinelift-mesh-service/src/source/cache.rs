@@ -81,6 +81,12 @@ impl SourceCache {
 }
 
 impl Kept {
+    /// The tag that an object of S3 is asked for with.
+    pub(super) fn etag(&self) -> Option<String> {
+        let etag = self.validators.etag.as_ref()?;
+        etag.to_str().ok().map(str::to_owned)
+    }
+
     /// Makes a request conditional.
     pub(super) fn ask(&self, mut request: RequestBuilder) -> RequestBuilder {
         if let Some(etag) = &self.validators.etag {

@@ -1,6 +1,7 @@
 //! How long loading an image may take, stage by stage.
 
 use super::SourceLimits;
+use crate::stopwatch::Stopwatch;
 use std::future::Future;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -65,10 +66,12 @@ pub(super) struct Deadlines {
     all: Duration,
     try_ends: Instant,
     all_end: Instant,
+    /// The time of the whole job.
+    stopwatch: Stopwatch,
 }
 
 impl Deadlines {
-    pub(super) fn new(limits: &SourceLimits) -> Self {
+    pub(super) fn new(limits: &SourceLimits, stopwatch: &Stopwatch) -> Self {
         let now = Instant::now();
         Self {
             first_byte: limits.first_byte,
@@ -76,6 +79,7 @@ impl Deadlines {
             all: limits.all_tries,
             try_ends: now + limits.download,
             all_end: now + limits.all_tries,
+            stopwatch: stopwatch.clone(),
         }
     }
 
@@ -107,7 +111,7 @@ impl Deadlines {
     /// Waits for something that is no fault of the server, and counts for nothing.
     pub(super) async fn apart<T>(&mut self, ours: impl Future<Output = T>) -> T {
         let began = Instant::now();
-        let value = ours.await;
+        let value = self.stopwatch.apart(ours).await;
         self.try_ends += began.elapsed();
         self.all_end += began.elapsed();
         value

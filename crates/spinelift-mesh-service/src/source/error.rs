@@ -2,16 +2,20 @@
 
 use super::deadline::{Late, Stage};
 use super::retry::LONGEST_DELAY;
-use crate::address::{Outbound, Refused, ResolveError, Unreachable};
+use crate::address::{ObjectRefused, Outbound, Refused, ResolveError, Unreachable};
 use crate::job::JobError;
 use crate::memory::TooLarge;
 use crate::redacted::RedactedUrl;
+use crate::request::MAX_URL;
 use serde_json::{Value, json};
 use spinelift_mesh::MeshError;
 use spinelift_mesh::error::ImageLoadError;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
+
+/// Most characters of what an S3 server says that are repeated.
+const LONGEST_CAUSE: usize = 200;
 
 /// Why an image could not be loaded, and whether another try may help.
 #[derive(Debug)]
@@ -45,8 +49,13 @@ pub(super) enum Fault {
     TooLarge(usize),
     TooManyRedirects(usize),
     BadRedirect(String),
+    LongRedirect,
     Refused(Refused),
     Memory(TooLarge),
+    /// The S3 server failed, in its words.
+    Object(String),
+    /// An object that images are not read from, any more.
+    ObjectRefused(ObjectRefused),
 }
 
 impl Fault {
@@ -87,7 +96,7 @@ impl Fault {
             // A server that drips would drip again.
             Fault::Late(late) => !matches!(late.stage, Stage::Download | Stage::AllTries),
             Fault::Name(error) => error.may_pass(),
-            Fault::Connect(_) | Fault::Broken(_) => true,
+            Fault::Connect(_) | Fault::Broken(_) | Fault::Object(_) => true,
             // Cut short, as by a broken connection.
             Fault::Length {
                 announced,
@@ -99,7 +108,9 @@ impl Fault {
             | Fault::TooLarge(_)
             | Fault::TooManyRedirects(_)
             | Fault::BadRedirect(_)
+            | Fault::LongRedirect
             | Fault::Refused(_)
+            | Fault::ObjectRefused(_)
             | Fault::Memory(_) => false,
         }
     }
@@ -144,7 +155,11 @@ impl Fault {
                 json!({ "reason": "too_many_redirects", "max_redirects": limit })
             }
             Fault::BadRedirect(_) => json!({ "reason": "redirect_scheme" }),
-            Fault::Refused(_) => json!({ "reason": "address_not_allowed" }),
+            Fault::LongRedirect => json!({ "reason": "redirect_too_long", "max_bytes": MAX_URL }),
+            Fault::Refused(_) | Fault::ObjectRefused(_) => {
+                json!({ "reason": "address_not_allowed" })
+            }
+            Fault::Object(_) => json!({ "reason": "s3_error" }),
             Fault::Memory(error) => json!({
                 "reason": "memory_budget",
                 "needed": error.needed,
@@ -256,10 +271,21 @@ impl fmt::Display for SourceError {
                     "redirects to a {scheme}: URL; only http and https are followed"
                 )
             }
+            Fault::LongRedirect => {
+                write!(f, "redirects to a URL of more than {MAX_URL} bytes")
+            }
             Fault::Refused(refused) => write!(f, "was refused: {refused}"),
+            Fault::ObjectRefused(refused) => write!(f, "was refused: {refused}"),
+            Fault::Object(cause) => write!(f, "could not be read: {}", start_of(cause)),
             Fault::Memory(error) => write!(f, "does not fit: {error}"),
         }
     }
+}
+
+/// Servers may answer with whole pages.
+fn start_of(text: &str) -> &str {
+    let end = text.char_indices().nth(LONGEST_CAUSE);
+    end.map_or(text, |(end, _)| &text[..end])
 }
 
 impl Error for SourceError {}

@@ -4,11 +4,13 @@ use super::body::{self, Received};
 use super::cache::{Kept, SourceCache};
 use super::deadline::Deadlines;
 use super::error::Fault;
+use super::object::Buckets;
 use super::retry::retry_after;
 use super::{Image, SourceError};
 use crate::address::Outbound;
 use crate::memory::MemoryBudget;
 use crate::redacted::RedactedUrl;
+use crate::request::MAX_URL;
 use reqwest::Response;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, LOCATION};
 use url::Url;
@@ -18,6 +20,7 @@ const MAX_REDIRECTS: usize = 3;
 /// What a try at loading an image takes.
 pub(super) struct Fetch<'a> {
     pub(super) outbound: &'a Outbound,
+    pub(super) buckets: &'a Buckets,
     pub(super) cache: &'a SourceCache,
     pub(super) memory: &'a MemoryBudget,
     /// Most bytes of an image.
@@ -44,6 +47,9 @@ impl Fetch<'_> {
     }
 
     async fn hop(&self, url: &RedactedUrl, deadlines: &mut Deadlines) -> Result<Hop, Fault> {
+        if url.reveal().scheme() == "s3" {
+            return self.object(url, deadlines).await.map(Hop::Image);
+        }
         let kept = self.cache.get(url.reveal());
         let response = self.open(url, kept.as_ref(), deadlines).await?;
         let status = response.status().as_u16();
@@ -52,7 +58,7 @@ impl Fetch<'_> {
             (200 | 203, _) => self.receive(url, response, deadlines).await,
             (304, Some(kept)) => {
                 self.cache.review(url.reveal(), response.headers());
-                self.reuse(kept.image, deadlines).await
+                self.reuse(kept.image, deadlines).await.map(Hop::Image)
             }
             _ => match redirect(&response, url) {
                 Some(next) => next.map(Hop::Redirect),
@@ -93,17 +99,23 @@ impl Fetch<'_> {
     ) -> Result<Hop, Fault> {
         refuse_encoding(&response)?;
         let headers = response.headers().clone();
-        let (image, memory) = body::receive(response, self.limit, self.memory, deadlines).await?;
+        let (announced, chunks) = (body::announced(&response), body::chunks(response));
+        let (image, memory) =
+            body::receive(chunks, announced, self.limit, self.memory, deadlines).await?;
         self.cache.keep(url.reveal(), &headers, &image);
         Ok(Hop::Image(Image::new(image, memory)))
     }
 
     /// Takes a kept image. It is counted as one that was loaded: the cache may let go of it while
     /// it is in use.
-    async fn reuse(&self, image: Received, deadlines: &mut Deadlines) -> Result<Hop, Fault> {
+    pub(super) async fn reuse(
+        &self,
+        image: Received,
+        deadlines: &mut Deadlines,
+    ) -> Result<Image, Fault> {
         let memory = self.memory.file(image.bytes.len() as u64);
         let memory = deadlines.apart(memory).await.map_err(Fault::Memory)?;
-        Ok(Hop::Image(Image::new(image, memory)))
+        Ok(Image::new(image, memory))
     }
 }
 
@@ -130,8 +142,15 @@ fn redirect(response: &Response, from: &RedactedUrl) -> Option<Result<RedactedUr
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
     }
-    let location = response.headers().get(LOCATION)?.to_str().ok()?;
-    let next = from.reveal().join(location).ok()?;
+    let location = response.headers().get(LOCATION)?;
+    // A head may be hundreds of kilobytes long, and where it leads is told, logged and stored.
+    if location.len() > MAX_URL {
+        return Some(Err(Fault::LongRedirect));
+    }
+    let next = from.reveal().join(location.to_str().ok()?).ok()?;
+    if next.as_str().len() > MAX_URL {
+        return Some(Err(Fault::LongRedirect));
+    }
     Some(match next.scheme() {
         "http" | "https" => Ok(RedactedUrl::new(without_fragment(next))),
         scheme => Err(Fault::BadRedirect(scheme.to_owned())),

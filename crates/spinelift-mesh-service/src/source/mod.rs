@@ -1,17 +1,20 @@
-//! Where images come from: HTTP servers that may be slow, broken or hostile.
+//! Where images come from: HTTP servers that may be slow, broken or hostile, and S3 buckets.
 
 mod body;
 mod cache;
 mod deadline;
 mod error;
 mod fetch;
+mod object;
 mod retry;
 
 pub(crate) use error::SourceError;
+pub(crate) use object::Buckets;
 
 use crate::address::Outbound;
 use crate::memory::{MemoryBudget, Reservation};
 use crate::redacted::RedactedUrl;
+use crate::stopwatch::Stopwatch;
 use body::Received;
 use bytes::Bytes;
 use cache::SourceCache;
@@ -63,34 +66,47 @@ impl Image {
     }
 }
 
-/// Loads images over HTTP.
+/// Loads images over HTTP and from S3.
 #[derive(Debug, Clone)]
 pub(crate) struct Sources {
     outbound: Outbound,
+    buckets: Buckets,
     limits: SourceLimits,
     memory: MemoryBudget,
     cache: SourceCache,
 }
 
 impl Sources {
-    pub(crate) fn new(outbound: Outbound, limits: SourceLimits, memory: MemoryBudget) -> Self {
+    pub(crate) fn new(
+        outbound: Outbound,
+        buckets: Buckets,
+        limits: SourceLimits,
+        memory: MemoryBudget,
+    ) -> Self {
         Self {
             outbound,
+            buckets,
             limits,
             memory,
             cache: SourceCache::new(limits.cache),
         }
     }
 
-    /// The image. Faults that may pass are tried again, all others fail at once.
-    pub(crate) async fn load(&self, url: &RedactedUrl) -> Result<Image, SourceError> {
+    /// The image. Faults that may pass are tried again, all others fail at once. The stopwatch
+    /// stands still while this waits for memory.
+    pub(crate) async fn load(
+        &self,
+        url: &RedactedUrl,
+        stopwatch: &Stopwatch,
+    ) -> Result<Image, SourceError> {
         let fetch = Fetch {
             outbound: &self.outbound,
+            buckets: &self.buckets,
             cache: &self.cache,
             memory: &self.memory,
             limit: self.limits.bytes,
         };
-        let mut deadlines = Deadlines::new(&self.limits);
+        let mut deadlines = Deadlines::new(&self.limits, stopwatch);
         let mut tried = 1;
         loop {
             let error = match fetch.run(url, &mut deadlines).await {

@@ -6,12 +6,14 @@ mod pace;
 mod reporter;
 mod run;
 mod sweep;
+mod uploads;
 
 pub(crate) use cpu::CpuSlots;
 pub(crate) use flight::Flights;
 pub(crate) use pace::Pace;
 pub(crate) use run::Runner;
 pub(crate) use sweep::Sweeper;
+pub(crate) use uploads::Uploads;
 
 use crate::engine::{Claim, JobEngine, Lane};
 use std::sync::Arc;

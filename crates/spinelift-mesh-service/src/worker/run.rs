@@ -4,6 +4,7 @@ use super::cpu::CpuSlots;
 use super::flight::{Flight, Flights};
 use super::pace::Pace;
 use super::reporter::{Reporter, Watch};
+use super::uploads::Uploads;
 use crate::callback::{BatchLine, Callbacks};
 use crate::engine::{
     Claim, Fenced, JobEngine, Lane, Outcome, ResultKey, ResultObject, StoredResult,
@@ -14,7 +15,8 @@ use crate::job::{Job, JobError, Source};
 use crate::memory::{MemoryBudget, TooLarge};
 use crate::metrics::{Held, Metrics};
 use crate::source::{Image, Sources};
-use crate::storage::{Storage, StorageError};
+use crate::stopwatch::{Stopwatch, TimeIsUp};
+use crate::storage::{Draft, Storage, StorageError};
 use crate::trace::Traces;
 use axum::body::Bytes;
 use serde_json::json;
@@ -29,18 +31,23 @@ use tracing::{Instrument, Span, trace_span};
 /// store is unavailable the job has not ended.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long a shutdown waits for a result that is to be removed.
+const DISCARDING: Duration = Duration::from_secs(5);
+
 /// All that running a job takes.
 pub(crate) struct Runner {
     pub(crate) engine: Arc<dyn JobEngine>,
     pub(crate) sources: Sources,
     pub(crate) memory: MemoryBudget,
     pub(crate) storage: Storage,
+    pub(crate) uploads: Arc<Uploads>,
     pub(crate) callbacks: Callbacks,
     pub(crate) cpu: CpuSlots,
     /// Room for jobs that have their image.
     pub(crate) slots: Semaphore,
     pub(crate) flights: Flights<ResultKey>,
     pub(crate) limits: Limits,
+    /// How long a job may work.
     pub(crate) timeout: Duration,
     pub(crate) pace: Arc<Pace>,
     pub(crate) metrics: Arc<Metrics>,
@@ -48,6 +55,15 @@ pub(crate) struct Runner {
     pub(crate) traces: Arc<Traces>,
     /// Whether results of other jobs may be used.
     pub(crate) caches: bool,
+}
+
+/// What an attempt at a job goes along with.
+struct Attempt<'a> {
+    claim: &'a Claim,
+    reporter: Arc<Reporter>,
+    stopwatch: Stopwatch,
+    /// Kept by who may drop the attempt, and then has to remove what it stored.
+    draft: &'a mut Option<Draft>,
 }
 
 /// A result, and the right to make it, which ends when it is recorded.
@@ -75,13 +91,18 @@ impl Runner {
             // An error means that the workers are gone: the same thing.
             let _ = abandon.wait_for(|abandoned| *abandoned).await;
         };
+        let mut draft = None;
         tokio::select! {
-            () = self.to_the_end(claim, lane).instrument(span) => self.tidy(job).await,
+            // A job that was cancelled before its worker came to it does not begin at all.
+            biased;
             () = claim.stop.cancelled() => {
                 tracing::info!(job_id = %job.id, "job cancelled while it ran");
-                self.tidy(job).await;
+                self.tidy(job, draft).await;
             }
-            () = abandoned => self.give_back(claim).await,
+            () = self.to_the_end(claim, lane, &mut draft).instrument(span) => {
+                self.tidy(job, draft).await;
+            }
+            () = abandoned => self.give_back(claim, draft).await,
         }
         self.activity.note();
     }
@@ -90,23 +111,39 @@ impl Runner {
     pub(crate) async fn end_after_panic(&self, claim: &Claim) {
         let error = Err(JobError::internal());
         self.end(claim, error, 0, Duration::ZERO).await;
-        self.tidy(&claim.job).await;
+        self.tidy(&claim.job, None).await;
     }
 
-    async fn to_the_end(&self, claim: &Claim, lane: Lane) {
+    /// The draft is left to the caller, unless the index has it.
+    async fn to_the_end(&self, claim: &Claim, lane: Lane, draft: &mut Option<Draft>) {
         let began = Instant::now();
-        let reporter = Arc::new(Reporter::new(&self.engine, &self.callbacks, claim));
+        let stopwatch = Stopwatch::start(self.timeout);
+        let mut attempt = Attempt {
+            claim,
+            reporter: Arc::new(Reporter::new(&self.engine, &self.callbacks, claim)),
+            stopwatch: stopwatch.clone(),
+            draft,
+        };
+        // The end of a job that was cancelled does not wait for a line that is opened later, so
+        // nothing may be told on it.
+        if claim.stop.is_cancelled() {
+            return;
+        }
         let (mut lane, mut reuse) = (Some(lane), self.caches);
         loop {
-            let make = self.make(claim, lane.take(), &reporter, reuse);
-            let made = match tokio::time::timeout(self.timeout, make).await {
+            let make = self.make(&mut attempt, lane.take(), reuse);
+            let made = match stopwatch.bound(make).await {
                 Ok(made) => made,
-                Err(_) => Err(timed_out(self.timeout)),
+                Err(TimeIsUp) => Err(timed_out(self.timeout)),
             };
-            let percent = reporter.last().percent;
+            let (percent, is_made) = (attempt.reporter.last().percent, made.is_ok());
             match self.end(claim, made, percent, began.elapsed()).await {
                 // Removed between the lookup and the record: rare, and made anew.
                 Fenced::ResultGone if reuse => reuse = false,
+                Fenced::Recorded if is_made => {
+                    *attempt.draft = None;
+                    return;
+                }
                 _ => return,
             }
         }
@@ -115,22 +152,25 @@ impl Runner {
     /// The result, from the cache or made and stored.
     async fn make(
         &self,
-        claim: &Claim,
+        attempt: &mut Attempt<'_>,
         lane: Option<Lane>,
-        reporter: &Arc<Reporter>,
         reuse: bool,
     ) -> Result<Made, JobError> {
+        let Attempt {
+            claim, stopwatch, ..
+        } = attempt;
         // To the client the download is part of the first step, so that begins here.
-        reporter.step(Step::LoadImage);
+        attempt.reporter.step(Step::LoadImage);
         fault::point("claimed").await;
-        let image = self.load(&claim.job).await?;
+        let image = self.load(&claim.job, stopwatch).await?;
         fault::point("loaded").await;
         drop(lane);
         let key = ResultKey::new(&image.digest, &claim.job.request.parameters);
         let stages = &self.metrics.stages;
-        let flight = stages.time("wait_same", self.flights.enter(&key)).await;
+        let flight = stages.time("wait_same", self.flights.enter(&key));
+        let flight = stopwatch.apart(flight).await;
         let cached = match reuse {
-            true => self.cached(&key).await,
+            true => stopwatch.apart(self.cached(&key)).await,
             false => None,
         };
         if reuse {
@@ -138,7 +178,7 @@ impl Runner {
         }
         let result = match cached {
             Some(object) => StoredResult::Cached(object),
-            None => self.compute_and_store(claim, image, key, reporter).await?,
+            None => self.compute_and_store(attempt, image, key).await?,
         };
         Ok(Made {
             result,
@@ -146,10 +186,13 @@ impl Runner {
         })
     }
 
-    async fn load(&self, job: &Job) -> Result<Image, JobError> {
+    async fn load(&self, job: &Job, stopwatch: &Stopwatch) -> Result<Image, JobError> {
         let _loading = Held::new(&self.metrics.sources.downloads);
         let began = Instant::now();
-        let image = self.metrics.stages.time("download", self.image(job));
+        let image = self
+            .metrics
+            .stages
+            .time("download", self.image(job, stopwatch));
         let image = image.instrument(trace_span!("download")).await;
         self.pace.loaded(began.elapsed());
         match &image {
@@ -159,30 +202,25 @@ impl Runner {
         image
     }
 
-    async fn image(&self, job: &Job) -> Result<Image, JobError> {
+    async fn image(&self, job: &Job, stopwatch: &Stopwatch) -> Result<Image, JobError> {
         match &job.request.source {
-            Source::Url(url) => Ok(self.sources.load(url).await?),
-            Source::Upload { digest } => self.upload(job, digest).await,
+            Source::Url(url) => Ok(self.sources.load(url, stopwatch).await?),
+            Source::Upload { digest } => self.upload(job, digest, stopwatch).await,
         }
     }
 
-    async fn upload(&self, job: &Job, digest: &str) -> Result<Image, JobError> {
-        let gone = |error: StorageError| {
-            tracing::error!(%error, "an uploaded image cannot be read");
-            let details = json!({ "reason": "upload_gone" });
-            JobError::new("IMAGE_LOAD_FAILED", "The uploaded image is gone", details)
-        };
-        let size = self
-            .storage
-            .upload_size(&job.id, digest)
-            .await
-            .map_err(gone)?;
-        let memory = self.memory.file(size).await.map_err(too_large)?;
-        let bytes = self
-            .storage
-            .get_upload(&job.id, digest)
-            .await
-            .map_err(gone)?;
+    async fn upload(
+        &self,
+        job: &Job,
+        digest: &str,
+        stopwatch: &Stopwatch,
+    ) -> Result<Image, JobError> {
+        let size = stored(|| self.storage.upload_size(&job.id, digest));
+        let size = stopwatch.apart(size).await?;
+        let memory = stopwatch.apart(self.memory.file(size)).await;
+        let memory = memory.map_err(too_large)?;
+        let bytes = stored(|| self.storage.get_upload(&job.id, digest));
+        let bytes = stopwatch.apart(bytes).await?;
         Ok(Image::of_upload(bytes, memory))
     }
 
@@ -212,42 +250,50 @@ impl Runner {
 
     async fn compute_and_store(
         &self,
-        claim: &Claim,
+        attempt: &mut Attempt<'_>,
         image: Image,
         key: ResultKey,
-        reporter: &Arc<Reporter>,
     ) -> Result<StoredResult, JobError> {
-        // The semaphore is never closed.
         let stages = &self.metrics.stages;
-        let _slot = stages.time("wait_slot", self.slots.acquire()).await.ok();
-        let result = self.compute(claim, image, reporter).await?;
+        let slot = stages.time("wait_slot", self.slots.acquire());
+        // The semaphore is never closed.
+        let _slot = attempt.stopwatch.apart(slot).await.ok();
+        let result = self.compute(attempt, image).await?;
         fault::point("computed").await;
-        let object = self.storage.name_result(&key);
         let bytes = result.len() as u64;
-        let store = stages.time("store", self.store(&object, result));
-        store.instrument(trace_span!("store")).await;
+        let draft = attempt.draft.insert(self.storage.draft(&key));
+        let store = stages.time("store", store(draft, result));
+        let store = store.instrument(trace_span!("store"));
+        // A store that is not there is no fault of the job.
+        attempt.stopwatch.apart(store).await;
+        let object = draft.object().clone();
         fault::point("stored").await;
         Ok(StoredResult::New { key, object, bytes })
     }
 
     /// The result JSON.
-    async fn compute(
-        &self,
-        claim: &Claim,
-        image: Image,
-        reporter: &Arc<Reporter>,
-    ) -> Result<Bytes, JobError> {
+    async fn compute(&self, attempt: &Attempt<'_>, image: Image) -> Result<Bytes, JobError> {
+        let Attempt {
+            claim,
+            reporter,
+            stopwatch,
+            ..
+        } = attempt;
         let (parameters, limits) = (claim.job.request.parameters, self.limits);
         let memory = match ImageHeader::read(&image.bytes, &limits) {
             Ok(header) => memory::peak(&header, &parameters, &limits),
             // The run will say the same, and take no memory.
             Err(_) => 0,
         };
-        let memory = self.memory.computing(memory).await.map_err(too_large)?;
+        let memory = stopwatch.apart(self.memory.computing(memory)).await;
+        let memory = memory.map_err(too_large)?;
         let reporter = Arc::clone(reporter);
         let (stages, queued) = (self.metrics.stages.clone(), Instant::now());
         let job = Span::current();
+        // Until there is a core for it.
+        let pause = stopwatch.pause();
         let computed = self.cpu.run(move |stop| {
+            drop(pause);
             let _memory = memory;
             stages.record("wait_core", queued);
             let _in_span = trace_span!(parent: &job, "compute").entered();
@@ -271,14 +317,6 @@ impl Runner {
                 tracing::error!(panic = panic.0, "the mesh library panicked");
                 Err(JobError::internal())
             }
-        }
-    }
-
-    /// Stores a result, as soon as that is possible.
-    async fn store(&self, object: &ResultObject, result: Bytes) {
-        while let Err(error) = self.storage.put_result(object, result.clone()).await {
-            tracing::error!(%error, "a result could not be stored, trying again");
-            tokio::time::sleep(STORE_PAUSE).await;
         }
     }
 
@@ -316,17 +354,8 @@ impl Runner {
                 self.metrics.jobs.duration.of("failed").record(took);
                 tracing::info!(milliseconds, code = %error.code, reason = error.message, "job failed");
             }
-            (Fenced::Superseded, made) => {
+            (Fenced::Superseded, _) => {
                 tracing::warn!("the job was ended otherwise; this attempt counts for nothing");
-                if let Ok(Made {
-                    result: StoredResult::New { object, .. },
-                    ..
-                }) = made
-                {
-                    self.storage
-                        .remove_results(std::slice::from_ref(object))
-                        .await;
-                }
             }
             (Fenced::ResultGone, _) => {}
         }
@@ -358,18 +387,63 @@ impl Runner {
         }
     }
 
-    async fn give_back(&self, claim: &Claim) {
+    async fn give_back(&self, claim: &Claim, draft: Option<Draft>) {
         let job_id = &claim.job.id;
         match self.engine.release(claim).await {
             Ok(_) => tracing::info!(%job_id, "job interrupted by the shutdown, to be resumed"),
             Err(error) => tracing::warn!(%job_id, %error, "job interrupted by the shutdown"),
         }
+        // A storage that hangs must not keep the engine open.
+        let _ = tokio::time::timeout(DISCARDING, self.discard(draft)).await;
     }
 
     /// Removes what only the running job needed.
-    async fn tidy(&self, job: &Job) {
+    async fn tidy(&self, job: &Job, draft: Option<Draft>) {
+        // On its own: a write that has not ended keeps nobody from the next job.
+        tokio::spawn(self.discard(draft));
         if let Source::Upload { digest } = &job.request.source {
-            self.storage.remove_upload(&job.id, digest).await;
+            self.uploads.remove_unneeded(&job.id, digest).await;
+        }
+    }
+
+    /// Removes a result that was not recorded and cannot be any more.
+    fn discard(&self, draft: Option<Draft>) -> impl Future<Output = ()> + Send + use<> {
+        let engine = Arc::clone(&self.engine);
+        async move {
+            if let Some(draft) = draft {
+                draft.discard(engine.as_ref()).await;
+            }
+        }
+    }
+}
+
+/// Stores a result, as soon as that is possible.
+async fn store(draft: &mut Draft, result: Bytes) {
+    while let Err(error) = draft.write(result.clone()).await {
+        tracing::error!(%error, "a result could not be stored, trying again");
+        tokio::time::sleep(STORE_PAUSE).await;
+    }
+}
+
+/// What is known or stored of an uploaded image, as soon as the storage can say. Only that there is
+/// none is an answer: a storage that fails says nothing of the image.
+async fn stored<T, F>(ask: impl Fn() -> F) -> Result<T, JobError>
+where
+    F: Future<Output = Result<T, StorageError>>,
+{
+    loop {
+        match ask().await {
+            Ok(found) => return Ok(found),
+            Err(error) if error.is_missing() => {
+                tracing::error!(%error, "an uploaded image is gone");
+                let details = json!({ "reason": "upload_gone" });
+                let message = "The uploaded image is gone";
+                return Err(JobError::new("IMAGE_LOAD_FAILED", message, details));
+            }
+            Err(error) => {
+                tracing::error!(%error, "an uploaded image cannot be read, trying again");
+                tokio::time::sleep(STORE_PAUSE).await;
+            }
         }
     }
 }

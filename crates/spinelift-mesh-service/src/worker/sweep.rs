@@ -1,13 +1,12 @@
 //! Tidying up: jobs whose time is over, results beyond the bound of the cache, and what a crash
 //! left behind.
 
+use super::uploads::Uploads;
 use crate::clock;
-use crate::engine::{EngineError, Filter, JobEngine, StateFilter};
-use crate::job::Source;
+use crate::engine::{EngineError, JobEngine};
 use crate::storage::Storage;
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
-use std::collections::HashSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +16,12 @@ use tokio::time::Instant;
 const PAUSE: Duration = match cfg!(feature = "fault-points") {
     false => Duration::from_secs(30),
     true => Duration::from_millis(200),
+};
+
+/// Pause between two looks for what was left behind: they go through all of the storage.
+const LEFT_PAUSE: Duration = match cfg!(feature = "fault-points") {
+    false => LEFT,
+    true => PAUSE,
 };
 
 /// What a crash left is removed when it is older than this: what is younger may be in use.
@@ -29,6 +34,7 @@ const JUMP: Duration = Duration::from_secs(60);
 pub(crate) struct Sweeper {
     pub(crate) engine: Arc<dyn JobEngine>,
     pub(crate) storage: Storage,
+    pub(crate) uploads: Arc<Uploads>,
     /// How long jobs are kept after their end.
     pub(crate) keep: Duration,
     /// Most bytes of the result cache.
@@ -39,10 +45,14 @@ impl Sweeper {
     /// Runs for ever.
     pub(crate) async fn run(self) {
         let mut clock = Clock::default();
-        if let Err(error) = self.remove_leftovers().await {
-            tracing::warn!(%error, "what a crash may have left could not be looked for");
-        }
+        let mut next_look = Instant::now();
         loop {
+            if Instant::now() >= next_look {
+                if let Err(error) = self.remove_leftovers().await {
+                    tracing::warn!(%error, "what a crash may have left could not be looked for");
+                }
+                next_look = Instant::now() + LEFT_PAUSE;
+            }
             if let Some(now) = clock.now() {
                 if let Err(error) = self.round(now).await {
                     tracing::warn!(%error, "old jobs could not be removed");
@@ -73,39 +83,24 @@ impl Sweeper {
         Ok(())
     }
 
-    /// A crash between writing an object and recording it leaves the object.
+    /// A crash between writing an object and recording it leaves the object, and so does a storage
+    /// that could not be reached when it was to be removed.
     async fn remove_leftovers(&self) -> Result<(), EngineError> {
-        // The time of the system, as files have it.
-        let before = Utc::now() - LEFT;
+        let now = match self.storage.begin_sweep().await {
+            Ok(Some(now)) => now,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "the storage cannot be searched for leftovers");
+                return Ok(());
+            }
+        };
+        let before = now - LEFT;
         let mut results = pin!(self.storage.results_before(before));
         while let Some(objects) = results.next().await {
             let unused = self.engine.unused(objects).await?;
             self.storage.remove_results(&unused).await;
         }
-        let needed = self.needed_uploads().await?;
-        self.storage.remove_uploads_before(before, &needed).await;
-        Ok(())
-    }
-
-    async fn needed_uploads(&self) -> Result<HashSet<String>, EngineError> {
-        let mut needed = HashSet::new();
-        let mut filter = Filter {
-            states: vec![StateFilter::Queued, StateFilter::Running],
-            limit: 500,
-            ..Filter::default()
-        };
-        loop {
-            let page = self.engine.list(filter.clone()).await?;
-            for job in &page.jobs {
-                if let Source::Upload { digest } = &job.request.source {
-                    needed.insert(self.storage.upload_name(&job.id, digest));
-                }
-            }
-            filter.after = page.next;
-            if filter.after.is_none() {
-                return Ok(needed);
-            }
-        }
+        self.uploads.remove_left(before).await
     }
 }
 

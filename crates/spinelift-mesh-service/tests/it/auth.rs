@@ -164,6 +164,50 @@ async fn a_signed_result_url_needs_no_key() {
     }
 }
 
+async fn send_with_key(service: &TestService, method: &str, path: &str, body: String) -> u16 {
+    let request = service.request(method, path).bearer_auth(KEY).body(body);
+    service.send(request).await.status
+}
+
+#[tokio::test]
+async fn a_signed_url_is_not_good_for_the_next_job_of_the_name() {
+    let (service, origin) = (service_with_keys().await, Origin::start().await);
+    let old = result_path(&service, &origin).await;
+    let deleted = send_with_key(&service, "DELETE", "/api/v1/mesh/j", String::new()).await;
+    assert_eq!(deleted, 204);
+    assert_eq!(service.get(&old).await.status, 403, "there is none");
+    let new = result_path(&service, &origin).await;
+    assert_eq!(service.get(&old).await.code(), "URL_SIGNATURE_INVALID");
+    assert_eq!(service.get(&new).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_signed_url_of_a_batch_leads_to_none_that_lasts_longer() {
+    let (service, origin) = (service_with_keys().await, Origin::start().await);
+    let body = json!({ "batch_id": "j", "images": [{ "image_url": origin.url("/disc.png") }] });
+    let accepted = send_with_key(&service, "POST", "/api/v1/mesh/batch", body.to_string());
+    assert_eq!(accepted.await, 202);
+    let path = eventually("the batch completes", || status_path(&service)).await;
+    let expires = |url: &str| {
+        let (_, query) = url.split_once("?expires=").unwrap();
+        query.split_once('&').unwrap().0.to_owned()
+    };
+    eventually("a URL that is made now lasts longer", || async {
+        let new = status_path(&service).await?;
+        (expires(&new) != expires(&path)).then_some(())
+    })
+    .await;
+    let results = service.get(&path).await;
+    assert_eq!(results.status, 200, "{results:?}");
+    let url = results.body[0]["result_url"].as_str().unwrap();
+    assert_eq!(expires(url), expires(&path));
+    let mesh = service.get(url.strip_prefix(&service.base).unwrap()).await;
+    assert_eq!(mesh.status, 200);
+    let with_key = get_with_key(&service, "/api/v1/mesh/j/result").await;
+    let url = with_key.body[0]["result_url"].as_str().unwrap();
+    assert_ne!(expires(url), expires(&path));
+}
+
 #[tokio::test]
 async fn an_altered_signature_is_told_with_what_to_do() {
     let (service, origin) = (service_with_keys().await, Origin::start().await);

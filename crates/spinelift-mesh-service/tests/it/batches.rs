@@ -240,3 +240,58 @@ async fn an_id_is_of_a_job_or_of_a_batch() {
     .await;
     assert_eq!(other.status, 409);
 }
+
+#[tokio::test]
+async fn parameters_of_a_batch_are_read_once_for_all_of_its_images() {
+    let service = TestService::start().await;
+    let mut parameters: serde_json::Map<String, Value> =
+        (0..20_000).map(|n| (format!("u{n}"), json!(0))).collect();
+    parameters.insert("alpha_threshold".into(), json!(7));
+    let images: Vec<_> = (0..500)
+        .map(|n| match n % 2 {
+            0 => json!({ "image_url": "http://127.0.0.1:9/" }),
+            _ => json!({ "image_url": "http://127.0.0.1:9/", "preset": "performance" }),
+        })
+        .collect();
+    let body = json!({ "batch_id": "b", "parameters": parameters, "images": images });
+    let answer = batch(&service, &body).await;
+    assert_eq!((answer.status, &answer.body["count"]), (202, &json!(500)));
+    let warnings = answer.body["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 50);
+    assert_eq!(warnings[0]["code"], "UNKNOWN_PARAMETER");
+}
+
+#[tokio::test]
+async fn a_document_has_a_bound_of_its_own_that_a_full_batch_fits_into() {
+    let service = TestService::start().await;
+    let url = format!("http://127.0.0.1:9/{}", "x".repeat(2048 - 19));
+    assert_eq!(url.len(), 2048);
+    let image = json!({
+        "image_url": url, "job_id": "x".repeat(120), "preset": "high_detail",
+        "parameters": {
+            "detail_factor": 0.0123456789, "alpha_threshold": 10, "concave_factor": 0.123456789,
+            "internal_vertex_density": 100, "blur_kernel_size": 21, "binary_threshold": 128,
+            "min_contour_area": 123.456789, "density_scaling_factor": 1234.56789,
+            "min_triangle_area": 12.3456789,
+        },
+    });
+    let images: Vec<_> = (0..500)
+        .map(|n| {
+            let mut image = image.clone();
+            image["job_id"] = json!(format!("{n:0>120}"));
+            image
+        })
+        .collect();
+    let body = serde_json::to_string_pretty(&json!({ "images": images })).unwrap();
+    let request = service.request("POST", "/api/v1/mesh/batch").body(body);
+    assert_eq!(service.send(request).await.status, 202);
+
+    let body = " ".repeat((4 << 20) + 1);
+    for path in ["mesh/generate", "mesh/batch", "parameters/validate"] {
+        let request = service.request("POST", &format!("/api/v1/{path}"));
+        let answer = service.send(request.body(body.clone())).await;
+        assert_eq!((answer.status, answer.code()), (413, "PAYLOAD_TOO_LARGE"));
+        let message = answer.body["error"]["message"].as_str().unwrap();
+        assert!(message.contains("MAX_JSON_SIZE"), "{message}");
+    }
+}

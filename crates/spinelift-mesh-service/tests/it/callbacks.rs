@@ -11,7 +11,7 @@ use spinelift_mesh_service::{RedactedUrl, WebhookSecrets};
 use standardwebhooks::Webhook;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
@@ -161,34 +161,45 @@ async fn a_shutdown_waits_for_the_last_event() {
     assert_eq!(percentages(&origin.events("j").await), PERCENTAGES);
 }
 
+/// It answers once and hangs from then on, for longer than the test.
 #[tokio::test]
 async fn a_receiver_that_hangs_gets_few_connections() {
-    let (service, origin) = (TestService::start().await, Origin::start().await);
-    let receiver = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let callback = format!("http://{}/", receiver.local_addr().unwrap());
-    let connections = tokio::spawn(async move {
-        let mut open = Vec::new();
-        let accept = async {
-            while let Ok((connection, _)) = receiver.accept().await {
-                open.push(connection);
+    let hour = Duration::from_secs(60 * 60);
+    let service = TestService::start_with(|s| s.callback_timeout = hour).await;
+    let (origin, prompt) = (Origin::start().await, receiver().await);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let all = Arc::clone(&asked);
+    let hangs = Receiver::start_at("127.0.0.1:0".parse().unwrap(), move |_| {
+        let first = all.fetch_add(1, Ordering::SeqCst) == 0;
+        async move {
+            if !first {
+                std::future::pending::<()>().await;
             }
-        };
-        // Less than a delivery takes to be given up.
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(3), accept).await;
-        open.len()
-    });
-    for number in 0..60 {
+            StatusCode::OK.into_response()
+        }
+    })
+    .await;
+    let post = async |id: &str, callback_url: &str| {
         let body = json!({
             "image_url": origin.url("/disc.png"),
-            "callback_url": callback,
-            "job_id": format!("j{number}"),
+            "callback_url": callback_url,
+            "job_id": id,
         });
         assert_eq!(service.generate(&body).await.status, 202);
-    }
+        service.ended(id).await;
+    };
     for number in 0..60 {
-        service.ended(&format!("j{number}")).await;
+        post(&format!("j{number}"), &hangs.url()).await;
     }
-    assert_eq!(connections.await.unwrap(), 16);
+    let hanging = || asked.load(Ordering::SeqCst) - 1;
+    eventually("all that it may have hang", || async {
+        (hanging() >= 16).then_some(())
+    })
+    .await;
+    // What could be told to the one could be told to the other before.
+    post("other", &prompt.url()).await;
+    prompt.told(1).await;
+    assert_eq!(hanging(), 16);
 }
 
 /// Takes everything.
@@ -299,6 +310,7 @@ async fn leave_batch(directory: &Path, origin: &Origin, images: &[&str], callbac
     let bounds = Bounds {
         jobs_per_client: 1000,
         lanes: 16,
+        client_lanes: 16,
         delivery_lanes: 16,
         queue_length: 10,
         attempts: 3,

@@ -1,6 +1,6 @@
 //! Connections: clients that only hold one do not keep the others out.
 
-use crate::harness::TestService;
+use crate::harness::{TestService, eventually};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -24,7 +24,11 @@ async fn rest(mut stream: TcpStream) -> String {
 #[tokio::test]
 async fn a_client_that_says_nothing_is_cut_off() {
     let service = TestService::start_with(|s| s.idle_timeout = Duration::from_millis(100)).await;
-    for said in ["", "GET /hea", "GET /health HTTP/1.1\r\nHost: a\r\n\r\n"] {
+    for said in [
+        "",
+        "GET /hea",
+        "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ] {
         let mut stream = connect(&service).await;
         stream.write_all(said.as_bytes()).await.unwrap();
         let text = rest(stream).await;
@@ -47,9 +51,58 @@ async fn connections_are_bounded_and_others_wait_for_their_turn() {
     for _ in 0..3 {
         silent.push(connect(&service).await);
     }
-    let began = Instant::now();
-    assert_eq!(service.get("/health").await.status, 200);
-    assert!(began.elapsed() > Duration::from_millis(300), "it waited");
+    // Far more than have a place, and so they are asked to come back until the silent ones are gone.
+    let presets = "/api/v1/presets";
+    eventually("there is room again", || async {
+        let answer = service.get(presets).await;
+        match answer.status {
+            200 => Some(()),
+            _ => {
+                assert_eq!(answer.code(), "TOO_MANY_CONNECTIONS");
+                assert!(answer.headers.contains_key("retry-after"));
+                None
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn health_checks_are_answered_when_no_connection_is_left() {
+    let service = TestService::start_with(|s| {
+        s.max_connections = 4.try_into().unwrap();
+        s.body_timeout = Duration::from_secs(3600);
+    })
+    .await;
+    let mut slow = Vec::new();
+    for _ in 0..4 {
+        let mut stream = connect(&service).await;
+        let head = "POST /api/v1/mesh/generate HTTP/1.1\r\nHost: localhost\r\n\
+                    Expect: 100-continue\r\nContent-Length: 9\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // It is being served.
+        let mut said = [0; 12];
+        stream.read_exact(&mut said).await.unwrap();
+        assert_eq!(&said, b"HTTP/1.1 100");
+        slow.push(stream);
+    }
+    // Others that say nothing hold the reserve for a moment only.
+    for _ in 0..40 {
+        slow.push(connect(&service).await);
+    }
+    for path in ["/health", "/health/live", "/health/ready"] {
+        assert_eq!(service.get(path).await.status, 200, "{path}");
+        let answer = service.get("/metrics").await;
+        assert_eq!(
+            (answer.status, answer.code()),
+            (503, "TOO_MANY_CONNECTIONS")
+        );
+    }
+    drop(slow);
+    eventually("there is room again", || async {
+        (service.get("/metrics").await.status == 200).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -62,7 +115,7 @@ async fn connections_are_kept_only_while_there_is_room() {
         others.push(connect(&service).await);
     }
     let mut last = connect(&service).await;
-    let request = "GET /health HTTP/1.1\r\nHost: a\r\n\r\n";
+    let request = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
     last.write_all(request.as_bytes()).await.unwrap();
     let text = rest(last).await;
     assert!(text.contains("connection: close"), "{text}");
@@ -125,7 +178,7 @@ async fn a_client_that_never_reads_gives_its_place_up() {
     let mut stream = connect(&service).await;
     // Until the connection is closed, more and more answers wait to be read.
     let flood = tokio::spawn(async move {
-        let requests = "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000);
+        let requests = "GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1000);
         while stream.write_all(requests.as_bytes()).await.is_ok() {}
     });
     let flood = tokio::time::timeout(Duration::from_secs(60), flood).await;
@@ -142,7 +195,7 @@ async fn a_body_that_stops_arriving_is_not_waited_for() {
         "Content-Length: 100\r\n\r\n",
     ] {
         let mut stream = connect(&service).await;
-        let request = format!("POST /api/v1/mesh/generate HTTP/1.1\r\nHost: a\r\n{head}");
+        let request = format!("POST /api/v1/mesh/generate HTTP/1.1\r\nHost: localhost\r\n{head}");
         stream.write_all(request.as_bytes()).await.unwrap();
         let text = rest(stream).await;
         assert!(text.starts_with("HTTP/1.1 408 "), "{text}");
@@ -167,7 +220,7 @@ async fn answer(service: &TestService, request: &[u8]) -> String {
 #[tokio::test]
 async fn requests_that_two_servers_could_read_in_two_ways_are_refused() {
     let service = TestService::start().await;
-    let post = "POST /api/v1/mesh/generate HTTP/1.1\r\nHost: a\r\n";
+    let post = "POST /api/v1/mesh/generate HTTP/1.1\r\nHost: localhost\r\n";
     for rest in [
         "Content-Length: 5\r\nContent-Length: 6\r\n\r\n{}    ",
         "Content-Length: 5, 6\r\n\r\n{}    ",
@@ -191,11 +244,11 @@ async fn requests_that_two_servers_could_read_in_two_ways_are_refused() {
 #[tokio::test]
 async fn nothing_is_smuggled_behind_a_body_with_two_lengths() {
     let service = TestService::start().await;
-    let hidden = "GET /health HTTP/1.1\r\nHost: a\r\n\r\n";
+    let hidden = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let length = format!("Content-Length: {}\r\n", hidden.len() + 5);
     let chunked = "Transfer-Encoding: chunked\r\n";
     for lengths in [format!("{length}{chunked}"), format!("{chunked}{length}")] {
-        let head = "POST /api/v1/mesh/generate HTTP/1.1\r\nHost: a\r\n";
+        let head = "POST /api/v1/mesh/generate HTTP/1.1\r\nHost: localhost\r\n";
         let request = format!("{head}{lengths}\r\n0\r\n\r\n{hidden}");
         let text = answer(&service, request.as_bytes()).await;
         assert!(text.starts_with("HTTP/1.1 400 "), "{text}");
@@ -224,7 +277,8 @@ async fn odd_targets_are_answered() {
         ("GET", &long, 404),
         ("BREW", "/health", 405),
     ] {
-        let request = format!("{method} {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let request =
+            format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         let text = answer(&service, request.as_bytes()).await;
         let expected = format!("HTTP/1.1 {status} ");
         assert!(text.starts_with(&expected), "{method} {target:.40}: {text}");
@@ -237,7 +291,7 @@ async fn a_head_that_is_too_long_is_refused() {
     let long = "x".repeat(65 * 1024);
     for (request, statuses) in [
         (
-            format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n"),
+            format!("GET /{long} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
             [414, 431],
         ),
         (

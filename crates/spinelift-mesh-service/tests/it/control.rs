@@ -1,8 +1,12 @@
 //! Jobs that are listed, cancelled and deleted.
 
-use crate::harness::{Answer, Log, Origin, TestService, eventually};
+use crate::harness::{Answer, Log, Origin, Receiver, TestService, eventually};
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use spinelift_mesh_service::ApiKeys;
+use std::collections::HashSet;
 use std::time::Duration;
 
 async fn cancel(service: &TestService, id: &str) -> Answer {
@@ -193,6 +197,65 @@ async fn computations_stop_when_their_jobs_are_cancelled() {
     assert_eq!(service.ended("next").await["status"], "completed");
 }
 
+/// Cancelled at any moment, a job ends once, is told once, and leaves nothing behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_job_can_be_cancelled_at_every_moment() {
+    const CLIENTS: usize = 6;
+    const JOBS: usize = 60;
+    let (service, origin) = (TestService::start().await, Origin::start().await);
+    let receiver = Receiver::start(|_| async { StatusCode::OK.into_response() }).await;
+    let client = async |client: usize| {
+        for number in 0..JOBS {
+            let id = format!("{client}-{number}");
+            let body = json!({
+                "job_id": id,
+                "image_url": origin.url("/disc.png"),
+                "callback_url": receiver.url(),
+                // Each its own mesh, so that each is stored.
+                "parameters": { "min_contour_area": 1 + client * JOBS + number },
+            });
+            assert_eq!(service.generate(&body).await.status, 202);
+            let moment = Duration::from_micros(fastrand::u64(..20_000));
+            tokio::time::sleep(moment).await;
+            assert_eq!(cancel(&service, &id).await.status, 200);
+            let end = service.status(&id).await.body["status"].clone();
+            assert_ne!(end, "processing", "{id}");
+        }
+    };
+    join_all((0..CLIENTS).map(client)).await;
+
+    eventually("no job runs", || async {
+        let metrics = service.request("GET", "/metrics").send().await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        let running = metrics
+            .lines()
+            .any(|line| line == "spinelift_jobs_running 0");
+        running.then_some(())
+    })
+    .await;
+    let ends = receiver.told(CLIENTS * JOBS).await;
+    let jobs: HashSet<_> = ends.iter().map(|end| end.event["job_id"].clone()).collect();
+    assert_eq!((jobs.len(), ends.len()), (CLIENTS * JOBS, CLIENTS * JOBS));
+    let completed = ends.iter().filter(|end| end.event["status"] == "completed");
+    let completed = completed.count();
+    eventually("nothing is left of the others", || async {
+        (results(&service) == completed).then_some(())
+    })
+    .await;
+    for id in &jobs {
+        assert_eq!(delete(&service, id.as_str().unwrap()).await.status, 204);
+    }
+    assert_eq!(results(&service), 0);
+    assert_eq!(receiver.ends().len(), jobs.len(), "none is told again");
+}
+
+/// How many results are stored.
+fn results(service: &TestService) -> usize {
+    let folders = std::fs::read_dir(service.directory().join("storage/results"));
+    let files = |folder: std::fs::DirEntry| std::fs::read_dir(folder.path()).unwrap().count();
+    folders.into_iter().flatten().flatten().map(files).sum()
+}
+
 #[tokio::test]
 async fn a_job_that_has_ended_is_deleted_with_its_result() {
     let (service, origin) = (TestService::start().await, Origin::start().await);
@@ -210,12 +273,7 @@ async fn a_job_that_has_ended_is_deleted_with_its_result() {
     assert_eq!(service.status("runs").await.status, 404);
     assert_eq!(service.result("other").await.status, 200);
     assert_eq!(delete(&service, "other").await.status, 204);
-    let mut folders = std::fs::read_dir(service.directory().join("storage/results")).unwrap();
-    let left = folders.any(|folder| {
-        let mut files = std::fs::read_dir(folder.unwrap().path()).unwrap();
-        files.next().is_some()
-    });
-    assert!(!left, "nobody needs the result any more");
+    assert_eq!(results(&service), 0, "nobody needs the result any more");
 }
 
 #[tokio::test]

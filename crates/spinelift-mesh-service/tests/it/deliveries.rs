@@ -47,6 +47,54 @@ fn answer(fails: bool) -> Response {
     }
 }
 
+#[tokio::test]
+async fn what_is_to_be_told_of_a_deleted_job_is_not_told_of_the_next_of_its_name() {
+    let gate = Arc::new(Semaphore::new(0));
+    let receiver = {
+        let gate = Arc::clone(&gate);
+        Receiver::start_at("127.0.0.1:0".parse().unwrap(), move |received| {
+            let gate = Arc::clone(&gate);
+            async move {
+                if !received.is_end() {
+                    gate.acquire().await.unwrap().forget();
+                }
+                answer(false)
+            }
+        })
+        .await
+    };
+    let origin = Origin::start().await;
+    let service = TestService::start_with(|settings| {
+        settings.callback_timeout = Duration::from_secs(60);
+    })
+    .await;
+    let job = |path: &str| {
+        json!({
+            "image_url": origin.url(path), "callback_url": receiver.url(), "job_id": "a",
+        })
+    };
+    assert_eq!(service.generate(&job("/disc.png")).await.status, 202);
+    assert_eq!(service.ended("a").await["status"], "completed");
+    eventually("the end waits for the progress to be told", || async {
+        let request = service.request("GET", "/metrics").send().await.unwrap();
+        let metrics = request.text().await.unwrap();
+        metrics
+            .contains("\nspinelift_callbacks_undelivered 0\n")
+            .then_some(())
+    })
+    .await;
+    let deleted = service.request("DELETE", "/api/v1/mesh/a");
+    assert_eq!(service.send(deleted).await.status, 204);
+    assert_eq!(service.generate(&job("/gated.png")).await.status, 202);
+    service.running("a").await;
+    gate.add_permits(1000);
+    origin.open_gate();
+    assert_eq!(service.ended("a").await["status"], "completed");
+    let told = receiver.told(1).await;
+    let statuses: Vec<_> = told.iter().map(|end| &end.event["status"]).collect();
+    assert_eq!(statuses, ["completed"], "{told:?}");
+}
+
 async fn submit(service: &TestService, id: &str, callback: &str) {
     let origin = Origin::start().await;
     let image = origin.url("/disc.png");

@@ -53,7 +53,7 @@ fn the_readme_names_only_settings_that_exist() {
         "LOG_LEVEL",
     ];
     let readme = include_str!("../../../../README.md");
-    let words = readme.split(|c: char| !(c.is_ascii_uppercase() || c == '_'));
+    let words = readme.split(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
     let names: Vec<_> = words
         .filter(|word| word.contains('_') && word.len() > 3 && !word.starts_with('_'))
         .collect();

@@ -144,7 +144,8 @@ async fn names_that_nobody_answers_for_hold_up_no_others() {
     let service = service(|s| {
         s.dns_servers = vec![names.address];
         s.allowed_private_hosts = vec![AllowedHost::parse("open.test").unwrap()];
-        s.max_concurrent_downloads = 80.try_into().unwrap();
+        // Three quarters of them are for one client.
+        s.max_concurrent_downloads = 107.try_into().unwrap();
     })
     .await;
     for number in 0..79 {
@@ -497,4 +498,29 @@ async fn a_budget_without_room_for_one_image_keeps_the_service_from_starting() {
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
+}
+
+#[tokio::test]
+async fn a_redirect_of_hundreds_of_kilobytes_is_refused_and_told_in_a_few_words() {
+    let origin = RawOrigin::start(|request, _| {
+        let length = match request.path.as_str() {
+            "/long" => 300_000,
+            // Three times as long once it is part of a URL.
+            _ => 1500,
+        };
+        let headers = format!("location: /{}\r\n", "<".repeat(length));
+        whole(302, &headers, b"")
+    })
+    .await;
+    let service = service(|_| {}).await;
+    for path in ["/long", "/encoded"] {
+        let ended = outcome(&service, &origin.url(path)).await;
+        assert_eq!(ended["error"]["code"], "IMAGE_LOAD_FAILED");
+        assert_eq!(ended["error"]["details"]["reason"], "redirect_too_long");
+        assert_eq!(ended["error"]["details"]["tries"], 1);
+        assert!(ended.to_string().len() < 2000, "{ended}");
+    }
+    let list = service.get("/api/v1/mesh").await.body;
+    assert_eq!(list["jobs"].as_array().unwrap().len(), 2);
+    assert!(list.to_string().len() < 4000);
 }

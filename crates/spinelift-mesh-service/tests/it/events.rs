@@ -151,3 +151,46 @@ async fn a_stream_ends_when_its_job_is_cancelled_or_the_service_stops() {
     assert_eq!(ids(&left.rest().await), ["1.10"]);
     stopping.abort();
 }
+
+#[tokio::test]
+async fn streams_and_held_answers_leave_connections_for_the_others() {
+    let origin = Origin::start().await;
+    let service = TestService::start_with(|s| s.max_connections = 20.try_into().unwrap()).await;
+    service.accept("j", &origin.url("/hang.png")).await;
+    let mut streams = Vec::new();
+    for _ in 0..5 {
+        streams.push(Stream::open(&service, "j", None).await);
+    }
+    // Of ten that may be held a client has half.
+    let refused = service.get("/api/v1/mesh/j/events").await;
+    assert_eq!(
+        (refused.status, refused.code()),
+        (429, "TOO_MANY_STREAMS_OF_CLIENT")
+    );
+    assert!(refused.headers.contains_key("retry-after"));
+    let request = service
+        .request("POST", "/api/v1/mesh/generate?wait=60")
+        .body(json!({ "image_url": origin.url("/hang.png"), "job_id": "k" }).to_string());
+    let answer = service.send(request).await;
+    assert_eq!(
+        (answer.status, &answer.body["status"]),
+        (202, &json!("processing"))
+    );
+    assert_eq!(service.get("/health/live").await.status, 200);
+    assert_eq!(service.status("j").await.status, 200);
+
+    streams.pop();
+    crate::harness::eventually("a place is given back", || async {
+        let request = service.request("GET", "/api/v1/mesh/j/events");
+        (request.send().await.unwrap().status() == 200).then_some(())
+    })
+    .await;
+    // What has ended takes none.
+    service
+        .send(service.request("POST", "/api/v1/mesh/k/cancel"))
+        .await;
+    assert_eq!(
+        ids(&Stream::open(&service, "k", None).await.rest().await),
+        ["end"]
+    );
+}

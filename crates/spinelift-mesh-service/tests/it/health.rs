@@ -37,6 +37,27 @@ async fn a_service_in_order_is_alive_and_ready_and_needs_no_key_to_say_so() {
     assert_eq!(ready.headers["cache-control"], "no-store");
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_database_that_is_removed_makes_it_not_ready_and_nothing_is_accepted_in_vain() {
+    let service = TestService::start().await;
+    let path = service.directory().join("jobs.db");
+    let aside = service.directory().join("aside.db");
+    std::fs::rename(&path, &aside).unwrap();
+    let answer = readiness(&service, 503).await;
+    let reason = answer.body["checks"]["jobs"]["reason"].as_str().unwrap();
+    assert!(reason.contains("removed or replaced"), "{reason}");
+    let job = json!({ "image_url": "http://127.0.0.1:9/a.png" });
+    let refused = service.generate(&job).await;
+    assert_eq!(
+        (refused.status, refused.code()),
+        (503, "STORAGE_UNAVAILABLE")
+    );
+    std::fs::rename(&aside, &path).unwrap();
+    readiness(&service, 200).await;
+    assert_eq!(service.generate(&job).await.status, 202);
+}
+
 #[tokio::test]
 async fn storage_that_cannot_be_written_makes_it_not_ready_but_alive_until_it_can() {
     let service = TestService::start().await;

@@ -2,6 +2,7 @@
 
 use crate::harness::{Origin, TestService};
 use serde_json::{Value, json};
+use spinelift_mesh_service::AllowedHost;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -213,17 +214,23 @@ async fn a_server_that_hangs_holds_up_no_jobs_of_others() {
     let service = TestService::start_with(|s| {
         s.max_concurrent_downloads = 4.try_into().unwrap();
         s.max_downloads_per_host = 2.try_into().unwrap();
+        let localhost = AllowedHost::parse("localhost").unwrap();
+        s.allowed_private_hosts.push(localhost);
     })
     .await;
-    let (hanging, working) = (Origin::start().await, Origin::start().await);
+    // One machine, whatever the ports.
+    let hanging = [Origin::start().await, Origin::start().await];
     for number in 0..20 {
-        service
-            .accept(&format!("hangs-{number}"), &hanging.url("/hang.png"))
-            .await;
+        let url = hanging[number % 2].url("/hang.png");
+        service.accept(&format!("hangs-{number}"), &url).await;
     }
-    service.accept("works", &working.url("/disc.png")).await;
+    let url = hanging[0]
+        .url("/disc.png")
+        .replace("127.0.0.1", "localhost");
+    service.accept("works", &url).await;
     assert_eq!(service.ended("works").await["status"], "completed");
-    assert!(hanging.hits("/hang.png") <= 2);
+    let [one, other] = hanging.map(|origin| origin.hits("/hang.png"));
+    assert!(one + other <= 2);
 }
 
 #[tokio::test]

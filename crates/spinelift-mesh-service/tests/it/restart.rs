@@ -17,6 +17,7 @@ async fn die_running(directory: &Path, id: &str, origin: &Origin, times: u32) {
         let bounds = Bounds {
             jobs_per_client: 1000,
             lanes: 16,
+            client_lanes: 16,
             delivery_lanes: 16,
             queue_length: 10,
             attempts: 100,

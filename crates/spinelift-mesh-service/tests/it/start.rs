@@ -2,7 +2,7 @@
 
 use crate::harness::settings;
 use spinelift_mesh_service::engine::sqlite::OpenError;
-use spinelift_mesh_service::settings::{JobBackend, StorageBackend};
+use spinelift_mesh_service::settings::JobBackend;
 use spinelift_mesh_service::{Service, Settings, StartError};
 use std::path::Path;
 
@@ -18,15 +18,11 @@ async fn what_is_not_available_is_said_at_start() {
     let directory = tempfile::tempdir().unwrap();
     let mut redis = settings(directory.path());
     redis.job_backend = JobBackend::Redis;
-    let mut s3 = settings(directory.path());
-    s3.storage_backend = StorageBackend::S3;
-    for (settings, name) in [(redis, "JOB_BACKEND=redis"), (s3, "STORAGE_BACKEND=s3")] {
-        let text = refusal(settings).await.to_string();
-        assert!(
-            text.contains(name) && text.contains("not available"),
-            "{text}"
-        );
-    }
+    let text = refusal(redis).await.to_string();
+    assert!(
+        text.contains("JOB_BACKEND=redis") && text.contains("not available"),
+        "{text}"
+    );
 }
 
 #[tokio::test]

@@ -52,6 +52,27 @@ fn kept(service: &TestService) -> usize {
 }
 
 #[tokio::test]
+async fn an_upload_does_not_wait_for_downloads_that_hang() {
+    let service = TestService::start_with(|settings| {
+        settings.max_concurrent_downloads = 4.try_into().unwrap();
+    })
+    .await;
+    let origin = Origin::start().await;
+    for number in 0..20 {
+        let id = format!("hangs-{number}");
+        service.accept(&id, &origin.url("/hang.png")).await;
+    }
+    let answer = upload(
+        &service,
+        &[("file", &disc(&origin).await), ("job_id", b"u")],
+    )
+    .await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert_eq!(service.ended("u").await["status"], "completed");
+    assert!(origin.hits("/hang.png") <= 3, "one worker is kept free");
+}
+
+#[tokio::test]
 async fn an_uploaded_image_becomes_the_mesh_that_a_loaded_one_does() {
     let (service, origin) = (TestService::start().await, Origin::start().await);
     let image = disc(&origin).await;
@@ -290,4 +311,91 @@ async fn bodies_that_find_no_memory_are_refused_for_now() {
         let fits = service.generate_text(&spaces(400 << 10)).await;
         assert_eq!((fits.status, fits.code()), (400, "INVALID_JSON"));
     }
+}
+
+#[tokio::test]
+async fn a_full_queue_is_told_before_an_image_is_stored() {
+    let origin = Origin::start().await;
+    let service = TestService::start_with(|s| {
+        s.max_concurrent_downloads = 1.try_into().unwrap();
+        s.max_queue_length = 1.try_into().unwrap();
+    })
+    .await;
+    service.accept("runs", &origin.url("/gated.png")).await;
+    service.running("runs").await;
+    let image = disc(&origin).await;
+    service.accept("waits", &origin.url("/disc.png")).await;
+    // Storing anything would fail.
+    std::fs::write(service.directory().join("storage/uploads"), b"").unwrap();
+    let refused = upload(&service, &[("file", &image), ("job_id", b"late")]).await;
+    assert_eq!((refused.status, refused.code()), (503, "QUEUE_FULL"));
+}
+
+#[tokio::test]
+async fn images_that_wait_take_so_much_disk_and_no_more() {
+    let origin = Origin::start().await;
+    let image = disc(&origin).await;
+    let size = image.len() as u64;
+    let service = TestService::start_with(|s| {
+        s.max_concurrent_downloads = 1.try_into().unwrap();
+        s.max_upload_storage = 2 * size;
+    })
+    .await;
+    service.accept("runs", &origin.url("/gated.png")).await;
+    service.running("runs").await;
+    for id in ["a", "b"] {
+        let accepted = upload(&service, &[("file", &image), ("job_id", id.as_bytes())]).await;
+        assert_eq!(accepted.status, 202, "{accepted:?}");
+    }
+    let parts: [(&str, &[u8]); 2] = [("file", &image), ("job_id", b"c")];
+    let refused = upload(&service, &parts).await;
+    assert_eq!(
+        (refused.status, refused.code()),
+        (503, "UPLOAD_STORAGE_FULL")
+    );
+    assert!(refused.headers.contains_key("retry-after"));
+    assert_eq!(service.status("c").await.status, 404);
+    assert_eq!(kept(&service), 2);
+    origin.open_gate();
+    crate::harness::eventually("there is room again", || async {
+        (upload(&service, &parts).await.status == 202).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_head_of_a_part_has_a_bound() {
+    let service = TestService::start().await;
+    let request = |name: &str| {
+        let body = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}");
+        service
+            .request("POST", "/api/v1/mesh/upload")
+            .header(
+                "content-type",
+                format!("multipart/form-data; boundary={BOUNDARY}"),
+            )
+            .body(body)
+    };
+    let answer = service.send(request(&"x".repeat(2 << 20))).await;
+    assert_eq!((answer.status, answer.code()), (400, "INVALID_FORM"));
+    let message = answer.body["error"]["message"].as_str().unwrap();
+    assert!(message.contains("longer than"), "{message}");
+    let answer = service.send(request("x")).await;
+    let message = answer.body["error"]["message"].as_str().unwrap();
+    assert!(!message.contains("longer than"), "{message}");
+}
+
+/// However long parts are, the bound is on what is between them; and pieces of any size will do.
+#[tokio::test]
+async fn large_parts_that_mean_nothing_pass() {
+    let (service, origin) = (TestService::start().await, Origin::start().await);
+    let image = disc(&origin).await;
+    let large = vec![b'x'; 3 << 20];
+    let parts: [(&str, &[u8]); 4] = [
+        ("note", &large),
+        ("callback_url", b""),
+        ("other", &large),
+        ("file", &image),
+    ];
+    assert_eq!(upload(&service, &parts).await.status, 202);
 }

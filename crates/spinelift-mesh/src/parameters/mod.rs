@@ -12,7 +12,7 @@ pub use outline::{InteriorParameters, IslandMode, OutlineMode, OutlineParameters
 pub use preset::{PRESETS, Preset};
 pub use table::{PARAMETERS, ParameterKind, ParameterSpec};
 
-use crate::warning::Warning;
+use crate::warning::{MAX_WARNINGS, Warning};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -80,7 +80,7 @@ impl MeshParameters {
     };
 
     /// Reads a JSON object; absent parameters keep their defaults, unknown ones are ignored with
-    /// a [`Warning::UnknownParameter`] each.
+    /// a [`Warning::UnknownParameter`] each, for the first [`MAX_WARNINGS`] of them.
     ///
     /// # Errors
     /// Every parameter that is of the wrong type or out of its range, all at once.
@@ -120,7 +120,8 @@ impl MeshParameters {
                 continue;
             }
             match PARAMETERS.iter().find(|spec| spec.name == name) {
-                None => warnings.push(Warning::UnknownParameter { name: name.clone() }),
+                None if warnings.len() >= MAX_WARNINGS => {}
+                None => warnings.push(Warning::unknown_parameter(name)),
                 Some(spec) => match spec.accept(value) {
                     Ok(number) => (spec.write)(&mut parameters, number),
                     Err(error) => errors.push(error),
@@ -166,6 +167,19 @@ impl MeshParameters {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn unknown_names_are_warned_of_briefly_and_not_without_end() {
+        let mut given: Map<String, Value> = (0..1000).map(|n| (n.to_string(), 0.into())).collect();
+        given.insert("\u{7f}".repeat(100_000), 0.into());
+        given.insert("min_contour_area".into(), 7.into());
+        let (parameters, warnings) = MeshParameters::from_json(&given.into()).expect("valid");
+        assert_eq!(parameters.min_contour_area.to_bits(), 7f64.to_bits());
+        assert_eq!(warnings.len(), MAX_WARNINGS);
+        let long = json!({ "\u{7f}".repeat(100_000): 0 });
+        let (_, warnings) = MeshParameters::from_json(&long).expect("valid");
+        assert!(warnings[0].to_string().len() < 2000);
+    }
 
     #[test]
     fn the_table_holds_the_defaults() {

@@ -131,3 +131,33 @@ fn results_are_stored_as_soon_as_that_is_possible() {
         assert_eq!(server.delivery(id)["status"], "delivered");
     }
 }
+
+/// The jobs compute for a moment, and wait for much longer: the one for the storage, the other for
+/// the only slot.
+#[test]
+fn the_time_that_a_job_waits_is_not_counted() {
+    let home = Home::new();
+    let images = [5, 6].map(|points| {
+        let image = star(64, points);
+        Peer::start(move |exchange| exchange.answer(200, "", &image))
+    });
+    let server = home.start(&[("JOB_TIMEOUT", "3"), ("MAX_CONCURRENT_JOBS", "1")]);
+    let (storage, aside) = (home.path("data/storage"), home.path("data/aside"));
+    fs::rename(&storage, &aside).unwrap();
+    fs::write(&storage, b"").unwrap();
+    server.accept("one", &images[0].url("/"), "");
+    server.wait_for(|_| home.log().contains("a result could not be stored"));
+    server.accept("two", &images[1].url("/"), "");
+    // There is a second between any two tries.
+    server.wait_for(|server| {
+        let status = server.about("one", "status").body;
+        assert_eq!(status["status"], "processing", "{status}");
+        home.log().matches("a result could not be stored").count() > 6
+    });
+    fs::remove_file(&storage).unwrap();
+    fs::rename(&aside, &storage).unwrap();
+    for id in ["one", "two"] {
+        server.completed(id);
+    }
+    server.wait_until_ready();
+}

@@ -6,6 +6,7 @@ mod crowd;
 mod database;
 mod disk;
 mod kill;
+mod moment;
 mod origins;
 mod peer;
 mod receivers;
@@ -86,6 +87,13 @@ impl Home {
         collect(&self.path(folder), &mut files);
         files.sort();
         files
+    }
+
+    /// The names of the results in the storage.
+    fn results(&self) -> Vec<String> {
+        let mut stored = self.stored();
+        stored.retain(|name| name.contains("/results/"));
+        stored
     }
 
     /// The names of the files in the storage.
@@ -271,8 +279,22 @@ impl Server {
     }
 
     fn open_files(&self) -> usize {
+        self.handles().count()
+    }
+
+    /// How many connections it has, those that it listens and asks on included.
+    fn connections(&self) -> usize {
+        let sockets = self.handles().filter(|target| {
+            let target = target.to_str();
+            target.is_some_and(|target| target.starts_with("socket:"))
+        });
+        sockets.count()
+    }
+
+    fn handles(&self) -> impl Iterator<Item = PathBuf> {
         let files = fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap();
-        files.count()
+        // One may be closed again.
+        files.filter_map(|file| fs::read_link(file.ok()?.path()).ok())
     }
 }
 

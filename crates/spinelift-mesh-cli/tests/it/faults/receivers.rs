@@ -99,20 +99,53 @@ fn flood(exchange: &mut Exchange) -> u64 {
     sent
 }
 
+/// They hang for as long as the test may take.
 #[test]
 fn receivers_that_hang_hold_up_nobody_else() {
     let image = star(64, 5);
     let images = Peer::start(move |exchange| exchange.answer(200, "", &image));
-    let hanging = Peer::start(Exchange::hang);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let hanging = [(); 12].map(|()| {
+        let asked = Arc::clone(&asked);
+        Peer::start(move |exchange| {
+            asked.fetch_add(1, Ordering::SeqCst);
+            exchange.hang();
+            asked.fetch_sub(1, Ordering::SeqCst);
+        })
+    });
     let mailbox = Mailbox::default();
     let prompt = mailbox.receiver();
+    let home = Home::new();
+    let server = home.start(&[("CALLBACK_TIMEOUT", "600")]);
+    for (number, receiver) in hanging.iter().enumerate() {
+        let ids = deliver(
+            &server,
+            "hangs",
+            &images,
+            &receiver.url("/"),
+            &number.to_string(),
+        );
+        for id in ids {
+            server.completed(&id);
+        }
+    }
+    server.wait_for(|_| asked.load(Ordering::SeqCst) >= hanging.len());
+    server.accept("other", &images.url("/star.png"), &prompt.url("/"));
+    server.wait_for(|_| !mailbox.ends("other").is_empty());
+    let hang = asked.load(Ordering::SeqCst);
+    assert!(hang >= hanging.len(), "{hang} of them hang");
+    server.wait_until_ready();
+}
+
+#[test]
+fn receivers_that_never_answer_are_given_up() {
+    let image = star(64, 5);
+    let images = Peer::start(move |exchange| exchange.answer(200, "", &image));
+    let hanging = Peer::start(Exchange::hang);
     let home = Home::new();
     let server = home.start(&[("CALLBACK_TRIES", "1"), ("CALLBACK_TIMEOUT", "0.2")]);
     comes_back(&server, |round| {
         let ids = deliver(&server, round, &images, &hanging.url("/"), "hangs");
-        let other = format!("{round}-other");
-        server.accept(&other, &images.url("/star.png"), &prompt.url("/"));
-        server.wait_for(|_| !mailbox.ends(&other).is_empty());
         for id in ids {
             server.completed(&id);
             let delivery = server.delivery(&id);

@@ -2,6 +2,7 @@ use super::*;
 use crate::address::AllowedHost;
 use hickory_resolver::proto::rr::RecordType;
 use name_server::{Answer, NameServer};
+use reqwest::dns::Resolve;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -84,7 +85,7 @@ async fn a_name_that_changes_its_mind_never_leads_to_a_private_address() {
         assert_eq!(pair[0], Ok(200));
         assert!(
             matches!(&pair[1], Err(Unreachable::Refused(Refused::NotPublic { host, .. }))
-                if host == "rebind.test (127.0.0.2)"),
+                if host == "rebind.test"),
             "{pair:?}"
         );
     }
@@ -99,6 +100,33 @@ async fn a_name_that_changes_its_mind_never_leads_to_a_private_address() {
         assert_eq!(get(&outbound, &url).await, Ok(200));
     }
     assert_eq!((public.connections(), private.connections()), (4, 1));
+}
+
+#[tokio::test]
+async fn of_many_addresses_the_first_few_are_connected_to_and_all_are_judged() {
+    let many = |last: IpAddr| {
+        let mut all: Vec<_> = (1..=20).map(|n| IpAddr::from([1, 1, 1, n])).collect();
+        all.push(last);
+        Answer::Addresses(all)
+    };
+    let names = NameServer::start(move |name, _, _| match name {
+        "many.test" => many(PUBLIC),
+        _ => many(PRIVATE),
+    })
+    .await;
+    let resolver = CheckedResolver {
+        names: NameResolver::new(&[names.address], Duration::from_secs(20)).expect("starts"),
+        policy: Arc::new(AddressPolicy {
+            public_in_tests: Some(PUBLIC),
+            ..AddressPolicy::default()
+        }),
+        trust: Trust::PublicOnly,
+    };
+    let resolve = |name: &str| resolver.resolve(name.parse().expect("a name"));
+    assert_eq!(resolve("many.test").await.expect("public").count(), 8);
+    let refused = resolve("condemned.test").await.err().expect("refused");
+    assert!(refused.is::<Refused>(), "{refused}");
+    assert!(!refused.to_string().contains("127."), "{refused}");
 }
 
 #[tokio::test]

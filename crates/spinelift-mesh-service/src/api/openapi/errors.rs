@@ -29,12 +29,14 @@ pub(super) struct ErrorObject {
 /// Which operations an error concerns.
 enum Of {
     All,
+    /// All but health checks.
+    Api,
     /// Those with a request body.
     Bodies,
     These(&'static [&'static str]),
 }
 
-use Of::{All, Bodies, These};
+use Of::{All, Api, Bodies, These};
 
 /// Status, code, meaning, operations.
 const ERRORS: &[(u16, &str, &str, Of)] = &[
@@ -68,6 +70,13 @@ const ERRORS: &[(u16, &str, &str, Of)] = &[
         "URL_SIGNATURE_INVALID",
         "the URL's signature is not right",
         These(&["get_result"]),
+    ),
+    (
+        403,
+        "ORIGIN_NOT_ALLOWED",
+        "there are no API_KEYS, and a web page of an origin that CORS_ORIGINS does not name sends the \
+         request",
+        These(CHANGES),
     ),
     (
         404,
@@ -138,7 +147,8 @@ const ERRORS: &[(u16, &str, &str, Of)] = &[
     (
         413,
         "PAYLOAD_TOO_LARGE",
-        "the body is larger than MAX_REQUEST_SIZE, or an image than MAX_IMAGE_BYTES",
+        "the body is larger than MAX_REQUEST_SIZE, a document than MAX_JSON_SIZE, or an image than \
+         MAX_IMAGE_BYTES",
         Bodies,
     ),
     (
@@ -146,6 +156,13 @@ const ERRORS: &[(u16, &str, &str, Of)] = &[
         "UNSUPPORTED_MEDIA_TYPE",
         "the body is not multipart/form-data",
         These(&["upload"]),
+    ),
+    (
+        421,
+        "HOST_NOT_ALLOWED",
+        "there are no API_KEYS, the service listens on this machine alone, and the Host header names \
+         neither that nor what PUBLIC_URL does",
+        Api,
     ),
     (
         422,
@@ -164,6 +181,12 @@ const ERRORS: &[(u16, &str, &str, Of)] = &[
         "TOO_MANY_JOBS",
         "the client has MAX_JOBS_PER_CLIENT unfinished jobs",
         These(&["generate", "upload", "generate_batch"]),
+    ),
+    (
+        429,
+        "TOO_MANY_STREAMS_OF_CLIENT",
+        "a quarter of MAX_CONNECTIONS are held for this client",
+        These(&["watch_job"]),
     ),
     (
         500,
@@ -190,6 +213,38 @@ const ERRORS: &[(u16, &str, &str, Of)] = &[
         All,
     ),
     (503, "SHUTTING_DOWN", "the service is shutting down", All),
+    (
+        503,
+        "TOO_MANY_CONNECTIONS",
+        "MAX_CONNECTIONS are open, and none of them ends",
+        Api,
+    ),
+    (
+        503,
+        "TOO_MANY_STREAMS",
+        "half of MAX_CONNECTIONS are held",
+        These(&["watch_job"]),
+    ),
+    (
+        503,
+        "UPLOAD_STORAGE_FULL",
+        "uploaded images that wait take all of MAX_UPLOAD_STORAGE",
+        These(&["upload"]),
+    ),
+];
+
+/// What changes something.
+const CHANGES: &[&str] = &[
+    "generate",
+    "upload",
+    "generate_batch",
+    "validate_parameters",
+    "cancel_job",
+    "delete_job",
+    "delete_job_generate",
+    "delete_job_upload",
+    "delete_job_batch",
+    "replay_delivery",
 ];
 
 const DELETE: &[&str] = &[
@@ -216,6 +271,7 @@ impl Of {
     fn concerns(&self, operation: &str, has_body: bool) -> bool {
         match self {
             All => true,
+            Api => operation != "health",
             Bodies => has_body,
             These(names) => names.contains(&operation),
         }

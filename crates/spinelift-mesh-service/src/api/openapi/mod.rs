@@ -4,7 +4,7 @@ mod errors;
 mod schemas;
 
 pub(super) use schemas::{
-    BatchId, EventMessage, FieldError, Id, NormalizedParameters, Parameters, PresetName,
+    BatchId, EventMessage, FieldError, Id, ImageUrl, NormalizedParameters, Parameters, PresetName,
     UploadRequest, WebUrl,
 };
 

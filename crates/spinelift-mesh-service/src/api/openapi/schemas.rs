@@ -33,6 +33,7 @@ macro_rules! schema {
 schema!(Id, "JobId", id("hero-1", JobId::MAX_LENGTH));
 schema!(BatchId, "BatchId", id("sprites", MAX_BATCH_ID));
 schema!(EventMessage, "EventMessage", event());
+schema!(ImageUrl, "ImageUrl", image_url());
 schema!(WebUrl, "WebUrl", url());
 schema!(PresetName, "PresetName", preset_name());
 schema!(Parameters, "Parameters", parameters(false));
@@ -122,6 +123,20 @@ fn url() -> Object {
         .format(Some(SchemaFormat::Custom("uri".to_owned())))
         .max_length(Some(2048))
         .pattern(Some("^[Hh][Tt][Tt][Pp][Ss]?:"))
+        .examples(["https://example.com/hero.png"])
+        .build()
+}
+
+fn image_url() -> Object {
+    text()
+        .description(Some(
+            "An http or https URL, or `s3://bucket/key` where `ALLOWED_S3_BUCKETS` names the \
+             bucket. Hosts with addresses that are not public are refused unless \
+             `ALLOWED_PRIVATE_HOSTS` names them.",
+        ))
+        .format(Some(SchemaFormat::Custom("uri".to_owned())))
+        .max_length(Some(2048))
+        .pattern(Some("^([Hh][Tt][Tt][Pp][Ss]?|[Ss]3):"))
         .examples(["https://example.com/hero.png"])
         .build()
 }

@@ -1,10 +1,10 @@
 //! Accepting jobs and batches.
 
-use super::memory::{Memory, Waiting};
+use super::memory::{Memory, Queued, Waiting};
 use super::rows;
 use super::writer::{Room, Writer};
 use crate::clock;
-use crate::engine::{Accepted, AcceptedBatch, EngineError, NewBatch, NewJob};
+use crate::engine::{Accepted, AcceptedBatch, EngineError, NewBatch, NewJob, new_generation};
 use crate::fault;
 use crate::job::{JobId, JobRequest};
 use crate::redacted::RedactedUrl;
@@ -13,13 +13,11 @@ use sha2::{Digest, Sha256};
 
 /// Stores a new job.
 pub(super) async fn job(writer: &Writer, job: NewJob) -> Result<Accepted, EngineError> {
-    let waiting = Waiting {
-        id: job.id.clone(),
-        server: job.request.source.server(),
-    };
+    let waiting = waiting(&job.id, &job.request, &job.client);
+    let generation = waiting.id.generation;
     let client = job.client.clone();
     let accepted = writer.write(
-        move |connection, room| write_job(connection, room, &job),
+        move |connection, room| write_job(connection, room, &job, generation),
         move |accepted, memory| {
             if *accepted == Ok(Accepted::Created) {
                 memory.clients.add(&client, 1);
@@ -34,6 +32,7 @@ fn write_job(
     connection: &Connection,
     room: &mut Room<'_>,
     job: &NewJob,
+    generation: u64,
 ) -> rusqlite::Result<Result<Accepted, EngineError>> {
     // A known job is answered for even when there is no room for a new one.
     if let Some(known) = rows::find(connection, job.id.as_str())? {
@@ -57,7 +56,7 @@ fn write_job(
         request_id: job.request_id.as_deref(),
         batch: None,
     };
-    insert(connection, &job.id, &job.request, &common)?;
+    insert(connection, &job.id, generation, &job.request, &common)?;
     fault::blocking_point("accept-written");
     room.take(&job.client, 1);
     Ok(Ok(Accepted::Created))
@@ -68,14 +67,12 @@ pub(super) async fn batch(writer: &Writer, batch: NewBatch) -> Result<AcceptedBa
     let waiting: Vec<_> = batch
         .jobs
         .iter()
-        .map(|(id, request)| Waiting {
-            id: id.clone(),
-            server: request.source.server(),
-        })
+        .map(|(id, request)| waiting(id, request, &batch.client))
         .collect();
+    let generations: Vec<_> = waiting.iter().map(|job| job.id.generation).collect();
     let client = batch.client.clone();
     let accepted = writer.write(
-        move |connection, room| write_batch(connection, room, &batch),
+        move |connection, room| write_batch(connection, room, &batch, &generations),
         move |accepted, memory: &Memory| {
             if *accepted == Ok(AcceptedBatch::Created) {
                 memory.clients.add(&client, waiting.len());
@@ -92,6 +89,7 @@ fn write_batch(
     connection: &Connection,
     room: &mut Room<'_>,
     batch: &NewBatch,
+    generations: &[u64],
 ) -> rusqlite::Result<Result<AcceptedBatch, EngineError>> {
     let fingerprint = fingerprint(batch);
     let known: Option<Vec<u8>> = connection
@@ -118,7 +116,7 @@ fn write_batch(
     connection
         .prepare_cached(
             "INSERT INTO batches (id, fingerprint, callback_url, receiver, base_url, total, \
-             created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+             created_at, generation) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
         .execute((
             batch.id.as_str(),
@@ -128,6 +126,7 @@ fn write_batch(
             &batch.base_url,
             u32::try_from(batch.jobs.len()).unwrap_or(u32::MAX),
             clock::now().timestamp_millis(),
+            new_generation(),
         ))?;
     let common = Common {
         base_url: &batch.base_url,
@@ -135,11 +134,23 @@ fn write_batch(
         request_id: batch.request_id.as_deref(),
         batch: Some(&batch.id),
     };
-    for (id, request) in &batch.jobs {
-        insert(connection, id, request, &common)?;
+    for ((id, request), generation) in batch.jobs.iter().zip(generations) {
+        insert(connection, id, *generation, request, &common)?;
     }
     room.take(&batch.client, batch.jobs.len());
     Ok(Ok(AcceptedBatch::Created))
+}
+
+/// The place in the queue of a job that is accepted now.
+fn waiting(id: &JobId, request: &JobRequest, client: &str) -> Waiting<Queued> {
+    Waiting {
+        id: Queued {
+            id: id.clone(),
+            generation: new_generation(),
+        },
+        client: client.to_owned(),
+        server: request.source.server(),
+    }
 }
 
 /// What tells a batch from another under the same name.
@@ -172,13 +183,15 @@ struct Common<'a> {
 fn insert(
     connection: &Connection,
     id: &JobId,
+    generation: u64,
     request: &JobRequest,
     common: &Common<'_>,
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO jobs (id, request, base_url, client, request_id, server, receiver, batch, \
-             state, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'queued', ?9)",
+             state, created_at, generation) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'queued', ?9, ?10)",
         )?
         .execute((
             id.as_str(),
@@ -190,6 +203,7 @@ fn insert(
             request.receiver(),
             common.batch.map(JobId::as_str),
             clock::now().timestamp_millis(),
+            generation,
         ))?;
     Ok(())
 }

@@ -1,41 +1,54 @@
 //! Attempts at jobs: how they begin and end.
 
 use super::ending::{self, Ending, follow};
-use super::memory::{Ended, Waiting};
+use super::memory::{Ended, Queued, Waiting};
 use super::rows;
 use super::writer::Writer;
 use crate::clock;
 use crate::engine::{Claim, EngineError, Fenced, Outcome, ResultObject, StoredResult};
-use crate::job::{Job, JobError, JobId};
+use crate::job::{Job, JobError};
 use rusqlite::Connection;
 use std::mem::take;
 
+/// An attempt that begins.
+#[derive(Default)]
+struct Start {
+    job: Option<Job>,
+    claim: Option<Claim>,
+    ended: Ended,
+}
+
 /// Begins an attempt: the count is on disk before the job runs. `None` if the job does not wait
 /// any more.
-pub(super) async fn start(writer: &Writer, id: JobId) -> Result<Option<Job>, EngineError> {
+pub(super) async fn start(writer: &Writer, job: Queued) -> Result<Option<Claim>, EngineError> {
     let started = writer.write(
         move |connection, _| {
-            let mut ended = Ended::default();
-            let job = write_start(connection, &id, &mut ended)?;
-            Ok((job, ended))
+            let mut start = Start::default();
+            start.job = write_start(connection, &job, &mut start.ended)?;
+            Ok(start)
         },
-        |(_, ended), memory| memory.ended(take(ended)),
+        // On this thread, so that a cancel that is written next finds what it has to stop.
+        |start, memory| {
+            start.claim = start.job.take().map(|job| memory.live.begin(job));
+            memory.ended(take(&mut start.ended));
+        },
     );
-    Ok(started.await?.0)
+    Ok(started.await?.claim)
 }
 
 fn write_start(
     connection: &Connection,
-    id: &JobId,
+    job: &Queued,
     ended: &mut Ended,
 ) -> rusqlite::Result<Option<Job>> {
+    let id = &job.id;
     let started = connection
         .prepare_cached(
             "UPDATE jobs SET state = 'running', attempts = attempts + 1, \
              started_at = max(?2, created_at) \
-             WHERE id = ?1 AND state = 'queued'",
+             WHERE id = ?1 AND generation = ?3 AND state = 'queued'",
         )?
-        .execute((id.as_str(), clock::now().timestamp_millis()))?;
+        .execute((id.as_str(), clock::now().timestamp_millis(), job.generation))?;
     if started == 0 {
         return Ok(None);
     }
@@ -57,17 +70,17 @@ pub(super) async fn finish(
     claim: &Claim,
     outcome: Outcome,
 ) -> Result<Fenced, EngineError> {
-    let (id, attempt) = (claim.job.id.clone(), claim.job.attempts);
-    let ended_id = id.clone();
+    let job = claim.job.clone();
+    let ended_job = job.clone();
     let finished = writer.write(
         move |connection, _| {
             let mut ended = Ended::default();
-            let fenced = write_finish(connection, id.as_str(), attempt, &outcome, &mut ended)?;
+            let fenced = write_finish(connection, &job, &outcome, &mut ended)?;
             Ok((fenced, ended))
         },
         move |(fenced, ended), memory| {
             if *fenced != Fenced::ResultGone {
-                memory.live.end(&ended_id, attempt);
+                memory.live.end(&ended_job);
             }
             memory.ended(take(ended));
         },
@@ -77,14 +90,17 @@ pub(super) async fn finish(
 
 fn write_finish(
     connection: &Connection,
-    id: &str,
-    attempt: u32,
+    job: &Job,
     outcome: &Outcome,
     ended: &mut Ended,
 ) -> rusqlite::Result<Fenced> {
+    let id = job.id.as_str();
     let is_latest = connection
-        .prepare_cached("SELECT 1 FROM jobs WHERE id = ?1 AND attempts = ?2 AND state = 'running'")?
-        .exists((id, attempt))?;
+        .prepare_cached(
+            "SELECT 1 FROM jobs WHERE id = ?1 AND generation = ?2 AND attempts = ?3 \
+             AND state = 'running'",
+        )?
+        .exists((id, job.generation, job.attempts))?;
     if !is_latest {
         return Ok(Fenced::Superseded);
     }
@@ -144,28 +160,25 @@ fn record<'a>(
 
 /// Gives a job back as if the attempt had never been made.
 pub(super) async fn release(writer: &Writer, claim: &Claim) -> Result<Fenced, EngineError> {
-    let (id, attempt) = (claim.job.id.clone(), claim.job.attempts);
-    let waiting = Waiting {
-        id: id.clone(),
-        server: claim.job.request.source.server(),
-    };
+    let job = claim.job.clone();
+    let released_job = job.clone();
     let released = writer.write(
         move |connection, _| {
             let released = connection
                 .prepare_cached(
                     "UPDATE jobs SET state = 'queued', attempts = attempts - 1 \
-                     WHERE id = ?1 AND attempts = ?2 AND state = 'running'",
+                     WHERE id = ?1 AND generation = ?2 AND attempts = ?3 AND state = 'running'",
                 )?
-                .execute((id.as_str(), attempt))?;
+                .execute((job.id.as_str(), job.generation, job.attempts))?;
             Ok(match released {
                 0 => Fenced::Superseded,
                 _ => Fenced::Recorded,
             })
         },
         move |fenced, memory| {
-            memory.live.end(&waiting.id, attempt);
+            memory.live.end(&released_job);
             if *fenced == Fenced::Recorded {
-                memory.queue.put_back(waiting);
+                memory.queue.put_back(Waiting::of(&released_job));
             }
         },
     );

@@ -18,7 +18,7 @@ const LOG: usize = 50;
 pub(super) fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option<Delivery>> {
     connection
         .prepare_cached(
-            "SELECT id, job, receiver, attempts, created_at FROM deliveries \
+            "SELECT id, job, receiver, attempts, created_at, generation FROM deliveries \
              WHERE id = ?1 AND state = 'pending'",
         )?
         .query_row([id], delivery)
@@ -33,6 +33,7 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         receiver: row.get(2)?,
         attempts: row.get(3)?,
         created_at: rows::time(row.get(4)?),
+        generation: row.get(5)?,
     })
 }
 
@@ -53,7 +54,7 @@ pub(super) fn pending(
             let server = row.get(1)?;
             let (next_at, noted_at): (i64, i64) = (row.get(2)?, row.get(3)?);
             let wait = u64::try_from(next_at - now.max(noted_at)).unwrap_or(0);
-            Ok((Waiting { id, server }, Duration::from_millis(wait)))
+            Ok((Waiting::at(server, id), Duration::from_millis(wait)))
         })?
         .collect()
 }
@@ -81,10 +82,7 @@ pub(super) async fn attempted(
     next: Next,
 ) -> Result<(), EngineError> {
     let (id, attempts) = (delivery.id.clone(), delivery.attempts);
-    let waiting = Waiting {
-        id: id.clone(),
-        server: delivery.receiver.clone(),
-    };
+    let waiting = Waiting::at(delivery.receiver.clone(), id.clone());
     let write = writer.write(
         move |connection, _| write_attempt(connection, id.as_str(), attempts, &attempt, next),
         move |known, memory| {
@@ -154,7 +152,7 @@ pub(super) fn list(connection: &Connection, job: &str) -> rusqlite::Result<Vec<D
     let connection = &*moment;
     let mut records = connection
         .prepare_cached(
-            "SELECT id, job, receiver, attempts, created_at, state, next_at FROM deliveries \
+            "SELECT id, job, receiver, attempts, created_at, generation, state, next_at FROM deliveries \
              WHERE job = ?1 ORDER BY created_at, id",
         )?
         .query_map([job], record)?
@@ -179,16 +177,16 @@ pub(super) fn list(connection: &Connection, job: &str) -> rusqlite::Result<Vec<D
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<DeliveryRecord> {
-    let state: String = row.get(5)?;
+    let state: String = row.get(6)?;
     Ok(DeliveryRecord {
         delivery: delivery(row)?,
         state: match state.as_str() {
             "pending" => DeliveryState::Pending,
             "delivered" => DeliveryState::Delivered,
             "failed" => DeliveryState::Failed,
-            other => return Err(rows::malformed(5, format!("no state: {other}"))),
+            other => return Err(rows::malformed(6, format!("no state: {other}"))),
         },
-        next_at: row.get::<_, Option<i64>>(6)?.map(rows::time),
+        next_at: row.get::<_, Option<i64>>(7)?.map(rows::time),
         log: Vec::new(),
     })
 }
@@ -236,5 +234,5 @@ fn write_replay(
             "UPDATE deliveries SET state = 'pending', attempts = 0, next_at = ?2 WHERE id = ?1",
         )?
         .execute((id.as_str(), clock::now().timestamp_millis()))?;
-    Ok(Some((was_pending, Waiting { id, server })))
+    Ok(Some((was_pending, Waiting::at(server, id))))
 }

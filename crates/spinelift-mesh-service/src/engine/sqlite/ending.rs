@@ -51,12 +51,16 @@ pub(super) fn follow(
     completed: bool,
     ended: &mut Ended,
 ) -> rusqlite::Result<()> {
-    let (client, receiver, batch): (String, Option<String>, Option<String>) = connection
-        .prepare_cached("SELECT client, receiver, batch FROM jobs WHERE id = ?1")?
-        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let (client, receiver, batch, generation): (String, Option<String>, Option<String>, u64) =
+        connection
+            .prepare_cached("SELECT client, receiver, batch, generation FROM jobs WHERE id = ?1")?
+            .query_row([id], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?;
     ended.clients.push(client);
     if let Some(receiver) = receiver {
-        ended.deliveries.push(deliver(connection, id, receiver)?);
+        let delivery = deliver(connection, id, generation, receiver)?;
+        ended.deliveries.push(delivery);
     }
     match batch {
         Some(batch) => count(connection, &batch, completed, ended),
@@ -82,11 +86,12 @@ fn count(
         )?
         .execute((batch, clock::now().timestamp_millis()))?;
     if all > 0 {
-        let receiver: Option<String> = connection
-            .prepare_cached("SELECT receiver FROM batches WHERE id = ?1")?
-            .query_row([batch], |row| row.get(0))?;
+        let (receiver, generation): (Option<String>, u64) = connection
+            .prepare_cached("SELECT receiver, generation FROM batches WHERE id = ?1")?
+            .query_row([batch], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if let Some(receiver) = receiver {
-            ended.deliveries.push(deliver(connection, batch, receiver)?);
+            let delivery = deliver(connection, batch, generation, receiver)?;
+            ended.deliveries.push(delivery);
         }
     }
     ended.batches.extend(JobId::parse(batch).ok());
@@ -96,18 +101,16 @@ fn count(
 fn deliver(
     connection: &Connection,
     job: &str,
+    generation: u64,
     receiver: String,
 ) -> rusqlite::Result<Waiting<DeliveryId>> {
     let id = DeliveryId::generate();
     let now = clock::now().timestamp_millis();
     connection
         .prepare_cached(
-            "INSERT INTO deliveries (id, job, receiver, state, created_at, next_at) \
-             VALUES (?1, ?2, ?3, 'pending', ?4, ?4)",
+            "INSERT INTO deliveries (id, job, generation, receiver, state, created_at, next_at) \
+             VALUES (?1, ?2, ?3, ?4, 'pending', ?5, ?5)",
         )?
-        .execute((id.as_str(), job, &receiver, now))?;
-    Ok(Waiting {
-        id,
-        server: receiver,
-    })
+        .execute((id.as_str(), job, generation, &receiver, now))?;
+    Ok(Waiting::at(receiver, id))
 }

@@ -1,7 +1,8 @@
 //! One process owns a database file.
 
 use super::OpenError;
-use std::fs::{File, OpenOptions, TryLockError};
+use crate::private;
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
@@ -14,18 +15,12 @@ pub(super) fn acquire(database: &Path) -> Result<File, OpenError> {
         source,
     };
     if let Some(directory) = database.parent() {
-        std::fs::create_dir_all(directory).map_err(|source| OpenError::Io {
+        private::create_folder(directory).map_err(|source| OpenError::Io {
             path: directory.to_owned(),
             source,
         })?;
     }
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(io)?;
+    let mut file = private::creating().open(&path).map_err(io)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {

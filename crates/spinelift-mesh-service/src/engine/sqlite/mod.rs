@@ -14,30 +14,36 @@ mod ending;
 mod listing;
 mod lock;
 mod memory;
+mod open_error;
+mod opening;
+mod place;
 mod reader;
+mod recovery;
 mod removal;
 mod results;
 mod rows;
 mod schema;
 mod writer;
 
-pub use schema::OpenError;
+pub use open_error::OpenError;
 
-use super::live::{Live, Watch};
+use super::live::{self, Live, Watch};
 use super::{
     Accepted, AcceptedBatch, Attempt, Backlog, Cancelled, Claim, Deleted, Delivery, DeliveryId,
     DeliveryRecord, EngineError, Expired, Fenced, Filter, JobEngine, Lane, NewBatch, NewJob, Next,
     Outbox, Outcome, Page, Replayed, ResultIndex, ResultKey, ResultObject,
 };
-use crate::job::{Batch, Job, JobId, JobState, Progress};
+use crate::job::{Batch, Job, JobId, Progress};
+use crate::private;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use memory::{Clients, Memory, Outgoing, Queue};
+use memory::{Clients, Lanes, Memory, Outgoing, Queue};
+use place::Place;
 use reader::Reader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use writer::Writer;
+use writer::{Room, Writer};
 
 /// The bounds of an engine.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +54,8 @@ pub struct Bounds {
     pub jobs_per_client: usize,
     /// Most jobs that load from one server at a time.
     pub lanes: usize,
+    /// Most jobs of one client that load from servers at a time.
+    pub client_lanes: usize,
     /// Most deliveries that are made to one receiver at a time.
     pub delivery_lanes: usize,
     /// Most attempts at one job.
@@ -81,13 +89,25 @@ impl SqliteEngine {
     pub fn open(path: &Path, bounds: Bounds) -> Result<Opened, OpenError> {
         let path = &own_name(path);
         let lock = lock::acquire(path)?;
-        let mut connection = schema::open(path)?;
-        let recovered = schema::recover(&mut connection, bounds.attempts)
+        let mut connection = opening::open(path)?;
+        let place = Place::of(path);
+        if private::is_open_to_others(path) {
+            tracing::warn!(
+                path = %path.display(),
+                "other users of this machine can read the job database, which holds keys and URLs \
+                 with credentials: chmod 600"
+            );
+        }
+        let recovered = recovery::recover(&mut connection, bounds.attempts)
             .map_err(|source| OpenError::of(path, source))?;
-        let reading = schema::open_for_reading(path)?;
+        let reading = opening::open_for_reading(path)?;
 
+        let lanes = Lanes {
+            server: bounds.lanes,
+            client: bounds.client_lanes,
+        };
         let memory = Arc::new(Memory {
-            queue: Queue::new(bounds.queue_length, bounds.lanes, recovered.waiting),
+            queue: Queue::new(bounds.queue_length, lanes, recovered.waiting),
             clients: Clients::new(recovered.clients, bounds.jobs_per_client),
             outgoing: Outgoing::new(bounds.delivery_lanes),
             live: Live::default(),
@@ -98,7 +118,7 @@ impl SqliteEngine {
         }
         let thread = |source| OpenError::Thread { source };
         let engine = SqliteEngine {
-            writer: Writer::spawn(connection, lock, Arc::clone(&memory)).map_err(thread)?,
+            writer: Writer::spawn(connection, place, lock, Arc::clone(&memory)).map_err(thread)?,
             reader: Reader::spawn(reading).map_err(thread)?,
             memory,
         };
@@ -147,7 +167,7 @@ impl JobEngine for SqliteEngine {
                 return Ok(None);
             };
             match attempt::start(&self.writer, waiting.id.clone()).await {
-                Ok(Some(job)) => return Ok(Some((self.memory.live.begin(job), lane))),
+                Ok(Some(claim)) => return Ok(Some((claim, lane))),
                 // It was cancelled between the queue and here.
                 Ok(None) => {}
                 Err(error) => {
@@ -171,8 +191,7 @@ impl JobEngine for SqliteEngine {
     }
 
     async fn cancel(&self, id: &JobId) -> Result<Option<Cancelled>, EngineError> {
-        let percent = self.memory.live.latest(id).map_or(0, |made| made.percent);
-        removal::cancel(&self.writer, id.clone(), percent).await
+        removal::cancel(&self.writer, Arc::clone(&self.memory), id.clone()).await
     }
 
     async fn delete(&self, id: &JobId) -> Result<Option<Deleted>, EngineError> {
@@ -192,10 +211,8 @@ impl JobEngine for SqliteEngine {
             .reader
             .read(move |rows| rows::find(rows, wanted.as_str()));
         let mut job = read.await?;
-        if let (Some(job), Some(progress)) = (&mut job, progress)
-            && job.state == JobState::Running
-        {
-            job.progress = progress;
+        if let Some(job) = &mut job {
+            live::overlay(job, progress);
         }
         Ok(job)
     }
@@ -217,8 +234,8 @@ impl JobEngine for SqliteEngine {
         Ok(page)
     }
 
-    fn progress(&self, id: &JobId) -> Option<(u32, Vec<Progress>)> {
-        self.memory.live.progress(id)
+    async fn progress(&self, id: &JobId) -> Result<Option<(u32, Vec<Progress>)>, EngineError> {
+        Ok(self.memory.live.progress(id))
     }
 
     fn watch(&self, id: &JobId) -> Watch {
@@ -239,8 +256,12 @@ impl JobEngine for SqliteEngine {
         self.reader.read(schema::touched).await
     }
 
-    fn backlog(&self) -> Backlog {
-        self.memory.queue.backlog()
+    async fn backlog(&self) -> Result<Backlog, EngineError> {
+        Ok(self.memory.queue.backlog())
+    }
+
+    async fn check_room(&self, client: &str) -> Result<(), EngineError> {
+        Room::new(&self.memory).check(client, 1)
     }
 
     fn stop_claiming(&self) {
@@ -313,8 +334,8 @@ impl Outbox for SqliteEngine {
         self.memory.outgoing.finish();
     }
 
-    fn undelivered(&self) -> usize {
-        self.memory.outgoing.len()
+    async fn undelivered(&self) -> Result<usize, EngineError> {
+        Ok(self.memory.outgoing.len())
     }
 }
 

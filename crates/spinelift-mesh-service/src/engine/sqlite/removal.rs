@@ -1,7 +1,7 @@
 //! Cancelling jobs that have not ended, and forgetting those that have.
 
 use super::ending::{self, Ending};
-use super::memory::{Ended, Waiting};
+use super::memory::{Ended, Memory, Queued, Waiting};
 use super::writer::Writer;
 use super::{results, rows};
 use crate::engine::{Cancelled, Deleted, DeliveryId, EngineError, Expired, ResultObject};
@@ -9,6 +9,7 @@ use crate::job::JobId;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension};
 use std::mem::take;
+use std::sync::Arc;
 
 /// Most jobs that are forgotten in one write: others wait for it.
 const AT_ONCE: usize = 200;
@@ -16,13 +17,13 @@ const AT_ONCE: usize = 200;
 /// Ends a job that has not ended, or all of a batch.
 pub(super) async fn cancel(
     writer: &Writer,
+    memory: Arc<Memory>,
     id: JobId,
-    percent: u8,
 ) -> Result<Option<Cancelled>, EngineError> {
     let cancelled = writer.write(
         move |connection, _| {
             let mut ended = Ended::default();
-            let cancelled = write_cancel(connection, &id, percent, &mut ended)?;
+            let cancelled = write_cancel(connection, &id, &memory, &mut ended)?;
             Ok((cancelled, ended))
         },
         |(_, ended), memory| memory.ended(take(ended)),
@@ -33,7 +34,7 @@ pub(super) async fn cancel(
 fn write_cancel(
     connection: &Connection,
     id: &JobId,
-    percent: u8,
+    memory: &Memory,
     ended: &mut Ended,
 ) -> rusqlite::Result<Option<Cancelled>> {
     let unfinished = if rows::exists(connection, id.as_str())? {
@@ -46,21 +47,22 @@ fn write_cancel(
     if unfinished.is_empty() {
         return Ok(Some(Cancelled::AlreadyEnded));
     }
-    for Unfinished { id, server, queued } in unfinished {
-        ending::end(connection, &id, Ending::Cancelled { percent }, ended)?;
-        let Ok(id) = JobId::parse(&id) else { continue };
+    for Unfinished { job, queued } in unfinished {
+        let made = memory.live.latest(&job.id.id);
+        let percent = made.map_or(0, |(_, progress)| progress.percent);
+        let id = job.id.id.as_str();
+        ending::end(connection, id, Ending::Cancelled { percent }, ended)?;
         if queued {
-            ended.unqueued.push(Waiting { id, server });
+            ended.unqueued.push(job);
         } else {
-            ended.stopped.push(id);
+            ended.stopped.push(job.id);
         }
     }
     Ok(Some(Cancelled::Now))
 }
 
 struct Unfinished {
-    id: String,
-    server: String,
+    job: Waiting<Queued>,
     queued: bool,
 }
 
@@ -71,14 +73,14 @@ fn unfinished(
 ) -> rusqlite::Result<Vec<Unfinished>> {
     connection
         .prepare_cached(&format!(
-            "SELECT id, server, state = 'queued' FROM jobs \
-             WHERE {column} = ?1 AND state IN ('queued', 'running')"
+            "SELECT {}, state = 'queued' FROM jobs \
+             WHERE {column} = ?1 AND state IN ('queued', 'running')",
+            rows::WAITING
         ))?
         .query_map([value.as_str()], |row| {
             Ok(Unfinished {
-                id: row.get(0)?,
-                server: row.get(1)?,
-                queued: row.get(2)?,
+                job: rows::waiting(row)?,
+                queued: row.get(4)?,
             })
         })?
         .collect()
@@ -221,7 +223,7 @@ fn forget_deliveries(
     for row in forgotten.query_map([job], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))? {
         let (id, server) = row?;
         let id = DeliveryId::new(&id);
-        gone.push(Waiting { id, server });
+        gone.push(Waiting::at(server, id));
     }
     Ok(())
 }

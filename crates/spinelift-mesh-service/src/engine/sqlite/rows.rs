@@ -1,16 +1,17 @@
 //! Rows of the table `jobs`, and the jobs they stand for.
 
+use super::memory::{Queued, Waiting};
 use crate::engine::{EngineError, ResultObject};
 use crate::job::{Batch, Counts, Job, JobError, JobId, JobRequest, JobState, Progress};
 use crate::redacted::RedactedUrl;
 use chrono::{DateTime, Utc};
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row};
 use url::Url;
 
 /// The columns that [`job`] reads, in its order.
 pub(super) const COLUMNS: &str = "id, request, base_url, state, attempts, percent, error, created_at, finished_at, client, \
-     request_id, batch, result, cached";
+     request_id, batch, result, cached, generation";
 
 /// The job of that name.
 pub(super) fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option<Job>> {
@@ -18,6 +19,22 @@ pub(super) fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option
         .prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1"))?
         .query_row([id], job)
         .optional()
+}
+
+/// The columns that [`waiting`] reads, in its order.
+pub(super) const WAITING: &str = "id, generation, client, server";
+
+/// The place in the queue of the job in a row of [`WAITING`].
+pub(super) fn waiting(row: &Row<'_>) -> rusqlite::Result<Waiting<Queued>> {
+    let id: String = row.get(0)?;
+    Ok(Waiting {
+        id: Queued {
+            id: JobId::parse(&id).map_err(|error| malformed(0, error.to_string()))?,
+            generation: row.get(1)?,
+        },
+        client: row.get(2)?,
+        server: row.get(3)?,
+    })
 }
 
 /// Whether there is a job of that name.
@@ -33,6 +50,7 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
         error,
         rusqlite::Error::FromSqlConversionFailure(..)
             | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::Utf8Error(..)
             | rusqlite::Error::IntegralValueOutOfRange(..)
     )
 }
@@ -40,10 +58,15 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
 /// The error as the engine's users see it.
 pub(super) fn engine_error(error: &rusqlite::Error) -> EngineError {
     let reason = error.to_string();
-    if is_damage(error) {
-        EngineError::Damaged { reason }
-    } else {
-        EngineError::Unavailable { reason }
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => EngineError::Unusable {
+            reason: format!(
+                "the file is damaged ({reason}): stop the service, and restore DATABASE_PATH from \
+                 a backup, or move it away to start with an empty one"
+            ),
+        },
+        _ if is_damage(error) => EngineError::Damaged { reason },
+        _ => EngineError::Unavailable { reason },
     }
 }
 
@@ -79,6 +102,7 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         batch: id_in(row, 11)?,
         result: object_in(row, 12)?,
         cached: row.get(13)?,
+        generation: row.get(14)?,
     })
 }
 
@@ -102,8 +126,8 @@ pub(super) fn object_in(row: &Row<'_>, column: usize) -> rusqlite::Result<Option
 pub(super) fn find_batch(connection: &Connection, id: &str) -> rusqlite::Result<Option<Batch>> {
     connection
         .prepare_cached(
-            "SELECT id, callback_url, base_url, total, completed, failed, created_at, finished_at \
-             FROM batches WHERE id = ?1",
+            "SELECT id, callback_url, base_url, total, completed, failed, created_at, finished_at, \
+             generation FROM batches WHERE id = ?1",
         )?
         .query_row([id], batch)
         .optional()
@@ -126,6 +150,7 @@ fn batch(row: &Row<'_>) -> rusqlite::Result<Batch> {
         },
         created_at: time(row.get(6)?),
         finished_at: row.get::<_, Option<i64>>(7)?.map(time),
+        generation: row.get(8)?,
     })
 }
 

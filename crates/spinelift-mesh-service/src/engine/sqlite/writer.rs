@@ -1,6 +1,7 @@
 //! The one thread that writes: it commits together what arrived together.
 
 use super::memory::Memory;
+use super::place::Place;
 use super::rows;
 use crate::engine::EngineError;
 use parking_lot::Mutex;
@@ -71,7 +72,7 @@ pub(super) struct Room<'a> {
 }
 
 impl<'a> Room<'a> {
-    fn new(memory: &'a Memory) -> Self {
+    pub(super) fn new(memory: &'a Memory) -> Self {
         Self {
             memory,
             taken: 0,
@@ -117,6 +118,7 @@ impl Writer {
     /// Starts the thread, which keeps the file's lock as long as it writes.
     pub(super) fn spawn(
         connection: Connection,
+        place: Place,
         lock: File,
         memory: Arc<Memory>,
     ) -> io::Result<Self> {
@@ -124,7 +126,7 @@ impl Writer {
         let thread = thread::Builder::new()
             .name("jobs-writer".into())
             .spawn(move || {
-                write_all(connection, &receiver, &memory);
+                write_all(connection, &place, &receiver, &memory);
                 drop(lock);
             })?;
         Ok(Self {
@@ -175,12 +177,20 @@ impl Drop for Writer {
     }
 }
 
-fn write_all(mut connection: Connection, commands: &Receiver<Box<dyn Command>>, memory: &Memory) {
+fn write_all(
+    mut connection: Connection,
+    place: &Place,
+    commands: &Receiver<Box<dyn Command>>,
+    memory: &Memory,
+) {
     while let Ok(first) = commands.recv() {
         let mut group = vec![first];
         group.extend(commands.try_iter().take(GROUP - 1));
         let size = group.len();
-        match commit(&mut connection, &mut group, memory) {
+        let committed = place.check().and_then(|()| {
+            commit(&mut connection, &mut group, memory).map_err(|error| rows::engine_error(&error))
+        });
+        match committed {
             Ok(results) => {
                 for (command, result) in group.into_iter().zip(results) {
                     command.settle(result, memory);
@@ -188,7 +198,6 @@ fn write_all(mut connection: Connection, commands: &Receiver<Box<dyn Command>>, 
             }
             Err(error) => {
                 tracing::error!(%error, commands = size, "jobs cannot be written");
-                let error = rows::engine_error(&error);
                 for command in group {
                     command.settle(Err(error.clone()), memory);
                 }
@@ -231,8 +240,8 @@ fn commit(
 
 #[cfg(test)]
 mod tests {
-    use super::super::memory::{Clients, Outgoing, Queue};
-    use super::super::{accept, schema};
+    use super::super::memory::{Clients, Lanes, Outgoing, Queue};
+    use super::super::{accept, opening};
     use super::*;
     use crate::engine::live::Live;
     use crate::engine::{Accepted, NewJob};
@@ -268,15 +277,20 @@ mod tests {
     async fn a_full_disk_refuses_for_now_and_recovers() {
         let directory = tempfile::tempdir().expect("temporary directory");
         let path = directory.path().join("jobs.db");
-        let connection = schema::open(&path).expect("opens");
+        let connection = opening::open(&path).expect("opens");
         let lock = File::create(directory.path().join("lock")).expect("created");
+        let lanes = Lanes {
+            server: 8,
+            client: 8,
+        };
         let memory = Arc::new(Memory {
-            queue: Queue::new(1000, 8, []),
+            queue: Queue::new(1000, lanes, []),
             clients: Clients::new(HashMap::new(), 1000),
             outgoing: Outgoing::new(8),
             live: Live::default(),
         });
-        let writer = Writer::spawn(connection, lock, Arc::clone(&memory)).expect("starts");
+        let writer =
+            Writer::spawn(connection, Place::of(&path), lock, Arc::clone(&memory)).expect("starts");
         let accept = async |id: &str| accept::job(&writer, job(id)).await;
 
         disk_size(&writer, 40).await;
@@ -290,14 +304,14 @@ mod tests {
         };
         assert!(matches!(&refused, EngineError::Unavailable { reason } if reason.contains("full")));
         assert!(stored > 0);
-        let waiting = memory.queue.backlog().waiting;
+        let waiting = memory.queue.len();
         assert_eq!(waiting, stored, "what was refused is not queued");
         assert_eq!(memory.clients.count("c"), stored);
 
         disk_size(&writer, 10_000).await;
         assert_eq!(accept(&format!("j{stored}")).await, Ok(Accepted::Created));
         writer.close().await;
-        let connection = schema::open(&path).expect("opens again");
+        let connection = opening::open(&path).expect("opens again");
         let count: u32 = connection
             .query_row("SELECT count(*) FROM jobs", [], |row| row.get(0))
             .expect("counts");

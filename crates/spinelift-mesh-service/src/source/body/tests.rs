@@ -1,5 +1,6 @@
 use super::*;
 use crate::source::SourceLimits;
+use crate::stopwatch::Stopwatch;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -10,14 +11,15 @@ const MIB: usize = 1024 * 1024;
 
 fn deadlines() -> Deadlines {
     let hour = Duration::from_secs(3600);
-    Deadlines::new(&SourceLimits {
+    let limits = SourceLimits {
         bytes: 0,
         first_byte: hour,
         download: hour,
         all_tries: hour,
         tries: 1,
         cache: 0,
-    })
+    };
+    Deadlines::new(&limits, &Stopwatch::start(hour))
 }
 
 /// 12 MiB for files, 6 MiB for beginnings.

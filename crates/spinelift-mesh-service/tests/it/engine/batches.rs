@@ -36,7 +36,7 @@ async fn a_batch_counts_the_ends_of_its_jobs_and_is_told_once() {
     }
     let seen = get(&engine, "b").await;
     assert_eq!((seen.status(), seen.finished_at), ("processing", None));
-    assert_eq!(engine.undelivered(), 0);
+    assert_eq!(engine.undelivered().await.unwrap(), 0);
     let last = claim(&engine).await;
     engine.finish(&last, completed()).await.unwrap();
     let seen = get(&engine, "b").await;
@@ -47,12 +47,13 @@ async fn a_batch_counts_the_ends_of_its_jobs_and_is_told_once() {
     };
     assert_eq!((seen.status(), seen.counts), ("completed", counts));
     assert!(seen.finished_at.is_some());
-    assert_eq!(engine.undelivered(), 1);
+    assert_eq!(engine.undelivered().await.unwrap(), 1);
     let (delivery, _lane) = engine.due().await.unwrap().unwrap();
     assert_eq!(
         (delivery.of, &*delivery.receiver),
-        (id("b"), "receiver.example:80")
+        (id("b"), "receiver.example")
     );
+    assert_eq!(delivery.generation, seen.generation);
 }
 
 #[tokio::test]
@@ -76,11 +77,11 @@ async fn a_batch_is_accepted_whole_or_not_at_all() {
         limit: 4,
     };
     assert_eq!(quota, Err(expected));
-    assert_eq!(engine.backlog().waiting, 1);
+    assert_eq!(engine.backlog().await.unwrap().waiting, 1);
     assert_eq!(engine.batch(&id("c")).await, Ok(None));
     let created = engine.accept_batch(batch("c", 3)).await;
     assert_eq!(created, Ok(AcceptedBatch::Created));
-    assert_eq!(engine.backlog().waiting, 4);
+    assert_eq!(engine.backlog().await.unwrap().waiting, 4);
 }
 
 #[tokio::test]
@@ -94,7 +95,7 @@ async fn the_same_batch_is_known_and_another_is_a_conflict() {
     let other = engine.accept_batch(batch("b", 3)).await;
     assert_eq!(other, Ok(AcceptedBatch::Conflict(id("b"))));
     assert_eq!(engine.accept(job("b")).await, Ok(Accepted::Conflict));
-    assert_eq!(engine.backlog().waiting, 2);
+    assert_eq!(engine.backlog().await.unwrap().waiting, 2);
 }
 
 #[tokio::test]
@@ -105,9 +106,12 @@ async fn to_cancel_a_batch_is_to_cancel_its_jobs() {
     let done = claim(&engine).await;
     engine.finish(&done, completed()).await.unwrap();
     let running = claim(&engine).await;
+    engine.report(&running, Progress::from(Step::SimplifyContour));
     assert_eq!(engine.cancel(&id("b")).await, Ok(Some(Cancelled::Now)));
     assert!(running.stop.is_cancelled());
-    assert_eq!(engine.backlog().waiting, 0);
+    let stopped = engine.get(&running.job.id).await.unwrap().unwrap();
+    assert_eq!(stopped.progress.percent, 50, "how far it had come stays");
+    assert_eq!(engine.backlog().await.unwrap().waiting, 0);
     let seen = get(&engine, "b").await;
     assert_eq!((seen.counts.completed, seen.counts.failed), (1, 2));
     assert_eq!(seen.status(), "completed");

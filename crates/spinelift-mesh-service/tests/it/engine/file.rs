@@ -133,7 +133,10 @@ async fn a_file_of_the_first_version_is_read() {
     );
     let opened = open(directory.path());
     let engine = opened.engine;
-    assert_eq!((opened.resumed, engine.backlog().waiting), (1, 2));
+    assert_eq!(
+        (opened.resumed, engine.backlog().await.unwrap().waiting),
+        (1, 2)
+    );
     let done = engine.get(&id("completed")).await.unwrap().unwrap();
     assert_eq!(done.state, JobState::Completed);
     let name: String = Sha256::digest("completed")
@@ -150,4 +153,92 @@ async fn a_file_of_the_first_version_is_read() {
     engine.finish(&next, failed()).await.unwrap();
     let (delivery, _lane) = engine.due().await.unwrap().unwrap();
     assert_eq!(delivery.receiver, "receiver.example:80");
+}
+
+#[tokio::test]
+async fn a_file_of_the_second_version_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = open(directory.path()).engine;
+    for name in ["ended", "a", "b"] {
+        engine.accept(told_job(name)).await.unwrap();
+    }
+    let first = claim(&engine).await;
+    engine.finish(&first, failed()).await.unwrap();
+    engine.close().await;
+    drop(engine);
+    // As version 2 had it.
+    edit(
+        directory.path(),
+        "ALTER TABLE jobs DROP COLUMN generation; ALTER TABLE batches DROP COLUMN generation; \
+         ALTER TABLE deliveries DROP COLUMN generation; \
+         UPDATE jobs SET server = server || ':80'; PRAGMA user_version = 2;",
+    );
+    for _ in 0..2 {
+        let engine = open(directory.path()).engine;
+        let ended = engine.get(&id("ended")).await.unwrap().unwrap();
+        let (delivery, _lane) = engine.due().await.unwrap().unwrap();
+        assert_eq!(delivery.receiver, "receiver.example:80");
+        assert_eq!(delivery.generation, ended.generation);
+        let (a, b) = (engine.get(&id("a")).await, engine.get(&id("b")).await);
+        let (a, b) = (a.unwrap().unwrap(), b.unwrap().unwrap());
+        assert!(a.generation != b.generation && a.generation != ended.generation);
+        let claimed = claim(&engine).await;
+        assert_eq!(claimed.job.generation, a.generation);
+        assert_eq!(engine.release(&claimed).await, Ok(Fenced::Recorded));
+    }
+}
+
+async fn refuses_as_unusable(engine: &SqliteEngine, why: &str) {
+    let accepted = engine.accept(job("refused")).await.map(|_| ());
+    for refused in [accepted, engine.check().await] {
+        let Err(EngineError::Unusable { reason }) = &refused else {
+            panic!("{refused:?}");
+        };
+        assert!(reason.contains(why), "{reason}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_is_removed_or_replaced_takes_no_more_jobs() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = open(directory.path()).engine;
+    engine.accept(job("before")).await.unwrap();
+    let path = directory.path().join("jobs.db");
+    let aside = directory.path().join("aside.db");
+    std::fs::rename(&path, &aside).unwrap();
+    refuses_as_unusable(&engine, "removed or replaced").await;
+    std::fs::copy(&aside, &path).unwrap();
+    refuses_as_unusable(&engine, "removed or replaced").await;
+    std::fs::rename(&aside, &path).unwrap();
+    assert_eq!(engine.accept(job("after")).await, Ok(Accepted::Created));
+    assert_eq!(engine.check().await, Ok(()));
+    assert_eq!(engine.get(&id("refused")).await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_file_that_turns_out_to_be_damaged_is_said_to_be() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = open(directory.path()).engine;
+    edit(
+        directory.path(),
+        "PRAGMA writable_schema = ON; \
+         UPDATE sqlite_schema SET sql = 'nonsense' WHERE name = 'jobs'; \
+         PRAGMA schema_version = 999;",
+    );
+    refuses_as_unusable(&engine, "restore DATABASE_PATH from a backup").await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_can_read_the_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("data");
+    let engine = open(&folder).engine;
+    engine.accept(job("a")).await.unwrap();
+    for name in ["", "jobs.db", "jobs.db-wal", "jobs.db-shm", "jobs.db.lock"] {
+        let mode = folder.join(name).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name}: {mode:o}");
+    }
 }

@@ -22,6 +22,7 @@ const BOUNDS: Bounds = Bounds {
     queue_length: 1000,
     jobs_per_client: 1000,
     lanes: 1000,
+    client_lanes: 1000,
     delivery_lanes: 1000,
     attempts: 3,
 };

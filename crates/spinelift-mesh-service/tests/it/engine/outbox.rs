@@ -39,7 +39,7 @@ async fn the_end_of_a_job_with_a_receiver_is_to_be_told() {
         told.push(delivery.of.to_string());
     }
     assert_eq!(told, ["a", "b", "c"]);
-    assert_eq!(engine.undelivered(), 0);
+    assert_eq!(engine.undelivered().await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn a_delivery_is_handed_out_after_a_restart_until_it_is_delivered() {
     drop(engine);
 
     let engine = open(directory.path()).engine;
-    assert_eq!(engine.undelivered(), 1);
+    assert_eq!(engine.undelivered().await.unwrap(), 1);
     let hastened = engine.replay(&id("a"), &first.id).await;
     assert_eq!(hastened, Ok(Replayed::Hastened));
     let (third, _lane) = engine.due().await.unwrap().unwrap();
@@ -71,7 +71,7 @@ async fn a_delivery_is_handed_out_after_a_restart_until_it_is_delivered() {
         .unwrap();
     drop(engine);
     let engine = open(directory.path()).engine;
-    assert_eq!(engine.undelivered(), 0);
+    assert_eq!(engine.undelivered().await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -187,5 +187,8 @@ async fn a_delivery_that_cannot_be_read_is_given_up_for_good() {
     let (delivery, _lane) = engine.due().await.unwrap().unwrap();
     assert_eq!(delivery.of, id("good"));
     drop(engine);
-    assert_eq!(open(directory.path()).engine.undelivered(), 1);
+    assert_eq!(
+        open(directory.path()).engine.undelivered().await.unwrap(),
+        1
+    );
 }

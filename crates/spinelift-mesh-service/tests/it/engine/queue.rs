@@ -8,13 +8,13 @@ async fn a_job_lives_from_accept_to_finish() {
     let directory = tempfile::tempdir().unwrap();
     let engine = open(directory.path()).engine;
     assert_eq!(engine.accept(job("a")).await, Ok(Accepted::Created));
-    assert_eq!(engine.backlog().waiting, 1);
+    assert_eq!(engine.backlog().await.unwrap().waiting, 1);
     assert_eq!(state(&engine, "a").await, JobState::Queued);
 
     let claim = claim(&engine).await;
     assert_eq!((claim.job.id.as_str(), claim.job.attempts), ("a", 1));
     assert_eq!(claim.job.base_url, "http://mesh.example");
-    assert_eq!(engine.backlog().waiting, 0);
+    assert_eq!(engine.backlog().await.unwrap().waiting, 0);
     engine.report(&claim, Progress::from(Step::SimplifyContour));
     let seen = engine.get(&claim.job.id).await.unwrap().unwrap();
     assert_eq!((seen.state, seen.progress.percent), (JobState::Running, 50));
@@ -100,7 +100,7 @@ async fn a_job_given_back_waits_again_and_its_attempt_does_not_count() {
         assert_eq!(claim.job.attempts, 1);
         assert_eq!(engine.release(&claim).await, Ok(Fenced::Recorded));
     }
-    assert_eq!(engine.backlog().waiting, 1);
+    assert_eq!(engine.backlog().await.unwrap().waiting, 1);
 }
 
 #[tokio::test]
@@ -145,7 +145,7 @@ async fn what_was_acknowledged_is_there_after_a_restart() {
     );
     drop(engine);
     let engine = open(directory.path()).engine;
-    assert_eq!(engine.backlog().waiting, 500);
+    assert_eq!(engine.backlog().await.unwrap().waiting, 500);
     for number in 0..500 {
         assert_eq!(
             state(&engine, &format!("j{number}")).await,

@@ -45,7 +45,13 @@ async fn a_running_job_is_cancelled_and_its_attempt_counts_for_nothing() {
     );
     drop(engine);
     let opened = open(directory.path());
-    assert_eq!((opened.resumed, opened.engine.backlog().waiting), (0, 0));
+    assert_eq!(
+        (
+            opened.resumed,
+            opened.engine.backlog().await.unwrap().waiting
+        ),
+        (0, 0)
+    );
 }
 
 #[tokio::test]
@@ -69,7 +75,10 @@ async fn a_job_is_deleted_with_what_only_it_needs() {
     );
     assert_eq!(engine.get(&id("a")).await, Ok(None));
     assert_eq!(
-        (engine.undelivered(), engine.deliveries(&id("a")).await),
+        (
+            engine.undelivered().await.unwrap(),
+            engine.deliveries(&id("a")).await
+        ),
         (0, Ok(vec![]))
     );
     assert_eq!(engine.delete(&id("a")).await, Ok(None));
@@ -158,7 +167,7 @@ async fn a_watch_tells_of_every_change() {
     watch.changed().await;
     engine.report(&claim, Progress::from(Step::CreateMask));
     watch.changed().await;
-    let (attempt, progress) = engine.progress(&id("a")).unwrap();
+    let (attempt, progress) = engine.progress(&id("a")).await.unwrap().unwrap();
     assert_eq!(
         (attempt, progress),
         (1, vec![Progress::from(Step::CreateMask)])
@@ -166,5 +175,57 @@ async fn a_watch_tells_of_every_change() {
     engine.finish(&claim, completed()).await.unwrap();
     watch.changed().await;
     assert_eq!(state(&engine, "a").await, JobState::Completed);
-    assert_eq!(engine.progress(&id("a")), None);
+    assert_eq!(engine.progress(&id("a")).await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_cancel_that_falls_on_the_start_of_a_job_stops_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = open(directory.path()).engine;
+    engine.accept(job("a")).await.unwrap();
+    let other = rusqlite::Connection::open(directory.path().join("jobs.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // Both are sent, one behind the other, before the first of them can be written.
+    let a = id("a");
+    let (claimed, cancelled, ()) = tokio::join!(engine.claim(), engine.cancel(&a), async {
+        other.execute_batch("ROLLBACK").unwrap();
+    });
+    let (claim, _lane) = claimed.unwrap().unwrap();
+    assert_eq!(cancelled, Ok(Some(Cancelled::Now)));
+    assert!(claim.stop.is_cancelled());
+    engine.report(&claim, Progress::from(Step::CreateMask));
+    assert_eq!(engine.progress(&id("a")).await, Ok(None));
+    let fenced = engine.finish(&claim, completed()).await;
+    assert_eq!(fenced, Ok(Fenced::Superseded));
+}
+
+#[tokio::test]
+async fn what_was_begun_for_a_deleted_job_counts_for_nothing_to_the_next_of_its_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = open(directory.path()).engine;
+    engine.accept(job("a")).await.unwrap();
+    let old = claim(&engine).await;
+    engine.cancel(&id("a")).await.unwrap();
+    engine.delete(&id("a")).await.unwrap();
+    engine.accept(job("a")).await.unwrap();
+    let new = claim(&engine).await;
+    assert_eq!((old.job.attempts, new.job.attempts), (1, 1));
+    assert_ne!(old.job.generation, new.job.generation);
+
+    engine.report(&old, Progress::from(Step::CreateMask));
+    assert_eq!(engine.progress(&id("a")).await, Ok(Some((1, vec![]))));
+    for outcome in [completed(), failed()] {
+        let fenced = engine.finish(&old, outcome).await;
+        assert_eq!(fenced, Ok(Fenced::Superseded));
+    }
+    assert_eq!(engine.release(&old).await, Ok(Fenced::Superseded));
+    assert!(!new.stop.is_cancelled());
+    assert_eq!(engine.backlog().await.unwrap().waiting, 0);
+
+    engine.report(&new, Progress::from(Step::CreateMask));
+    let seen = engine.get(&id("a")).await.unwrap().unwrap();
+    assert_eq!(seen.state, JobState::Running);
+    assert_eq!(seen.progress, Progress::from(Step::CreateMask));
+    let fenced = engine.finish(&new, completed()).await;
+    assert_eq!(fenced, Ok(Fenced::Recorded));
 }

@@ -5,12 +5,14 @@ mod name_server;
 mod origin;
 pub(crate) mod raw_origin;
 mod receiver;
+mod s3;
 mod service;
 
 pub(crate) use log::Log;
 pub(crate) use name_server::{Answer as NameAnswer, NameServer};
 pub(crate) use origin::{Origin, disc};
 pub(crate) use receiver::{Received, Receiver};
+pub(crate) use s3::{Line, Outage, S3Server};
 pub(crate) use service::{Answer, TestService, settings};
 
 use std::future::Future;

@@ -7,19 +7,40 @@ mod timer;
 
 pub(super) use clients::Clients;
 pub(super) use outgoing::Outgoing;
-pub(super) use queue::{Queue, Waiting};
+pub(super) use queue::{Lanes, Queue, Waiting};
 
 use crate::engine::DeliveryId;
 use crate::engine::live::Live;
-use crate::job::JobId;
+use crate::job::{Job, JobId};
 use std::time::Duration;
 
 /// All of it.
 pub(super) struct Memory {
-    pub(super) queue: Queue<JobId>,
+    pub(super) queue: Queue<Queued>,
     pub(super) clients: Clients,
     pub(super) outgoing: Outgoing,
     pub(super) live: Live,
+}
+
+/// A job in the queue. Its name alone may be another job's by the time its turn comes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Queued {
+    pub(super) id: JobId,
+    pub(super) generation: u64,
+}
+
+impl Waiting<Queued> {
+    /// The place of a job in the queue.
+    pub(super) fn of(job: &Job) -> Self {
+        Self {
+            id: Queued {
+                id: job.id.clone(),
+                generation: job.generation,
+            },
+            client: job.client.clone(),
+            server: job.request.source.server(),
+        }
+    }
 }
 
 /// What the end of a job, or of several, changes here.
@@ -28,9 +49,9 @@ pub(super) struct Ended {
     /// Who sent each of them.
     pub(super) clients: Vec<String>,
     /// Those that were still waiting.
-    pub(super) unqueued: Vec<Waiting<JobId>>,
+    pub(super) unqueued: Vec<Waiting<Queued>>,
     /// Those that may be running here.
-    pub(super) stopped: Vec<JobId>,
+    pub(super) stopped: Vec<Queued>,
     /// What is to be told of them.
     pub(super) deliveries: Vec<Waiting<DeliveryId>>,
     /// The batches that they are part of, or are.
@@ -42,12 +63,12 @@ impl Memory {
         for client in &ended.clients {
             self.clients.remove(client);
         }
+        self.queue.remove(&ended.unqueued);
         for job in &ended.unqueued {
-            self.queue.remove(&job.id, &job.server);
-            self.live.changed(&job.id);
+            self.live.changed(&job.id.id);
         }
-        for id in &ended.stopped {
-            self.live.stop(id);
+        for job in &ended.stopped {
+            self.live.stop(&job.id, job.generation);
         }
         for delivery in ended.deliveries {
             self.outgoing.push(delivery, Duration::ZERO);

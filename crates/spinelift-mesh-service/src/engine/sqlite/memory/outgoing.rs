@@ -1,6 +1,6 @@
 //! The deliveries to be made: they wait for their time, and then for their turn.
 
-use super::queue::{Queue, Waiting};
+use super::queue::{Lanes, Queue, Waiting};
 use super::timer::Timer;
 use crate::engine::{DeliveryId, Lane};
 use std::time::Duration;
@@ -15,6 +15,10 @@ pub(in super::super) struct Outgoing {
 
 impl Outgoing {
     pub(in super::super) fn new(lanes: usize) -> Self {
+        let lanes = Lanes {
+            server: lanes,
+            client: usize::MAX,
+        };
         Self {
             timer: Timer::default(),
             queue: Queue::new(UNBOUNDED, lanes, []),
@@ -31,12 +35,12 @@ impl Outgoing {
 
     pub(in super::super) fn remove(&self, delivery: &Waiting<DeliveryId>) {
         self.timer.remove(delivery);
-        self.queue.remove(&delivery.id, &delivery.server);
+        self.queue.remove(std::slice::from_ref(delivery));
     }
 
     /// How many wait, for their time or their turn.
     pub(in super::super) fn len(&self) -> usize {
-        self.timer.len() + self.queue.backlog().waiting
+        self.timer.len() + self.queue.len()
     }
 
     /// Waits for one that is due and whose receiver has a lane free; `None` once closed.

@@ -1,9 +1,11 @@
-//! What waits for its turn, jobs and deliveries: first come first served among those of one
-//! server, and the servers by turns. A server that hangs holds up its own only.
+//! What waits for its turn, jobs and deliveries. The clients have their turns, within each client
+//! the servers, and among those of one server first come is first served. A server that hangs
+//! holds up its own only, and a client with many such servers leaves room for the others.
 
 use crate::engine::{Backlog, Lane};
 use parking_lot::Mutex;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -14,27 +16,64 @@ pub(in super::super) struct Queue<K> {
     limit: usize,
 }
 
-/// Something that waits, by name, and the server that it will have to do with; none if that is
-/// empty.
+/// Something that waits, by name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in super::super) struct Waiting<K> {
     pub(in super::super) id: K,
+    /// Whose turn it needs; all that belongs to nobody shares one.
+    pub(in super::super) client: String,
+    /// What it will have to do with; nothing if that is empty.
     pub(in super::super) server: String,
+}
+
+impl<K> Waiting<K> {
+    /// Something of no client in particular.
+    pub(in super::super) fn at(server: String, id: K) -> Self {
+        let client = String::new();
+        Self { id, client, server }
+    }
+}
+
+/// How many may be busy at a time.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Lanes {
+    /// With one server.
+    pub(in super::super) server: usize,
+    /// Of one client, with all servers together.
+    pub(in super::super) client: usize,
 }
 
 struct Shared<K> {
     state: Mutex<State<K>>,
     changed: Notify,
-    /// Most that have to do with one server at a time.
-    lanes: usize,
+    lanes: Lanes,
 }
 
 struct State<K> {
-    servers: HashMap<String, Server<K>>,
-    /// The servers that something waits for and that have a lane free, in the order of their turns.
-    ready: VecDeque<String>,
-    waiting: usize,
+    clients: HashMap<String, Client<K>>,
+    /// The clients that something waits for, in the order of their turns.
+    turns: VecDeque<String>,
+    /// How many have to do with each server at the moment; not with none.
+    busy: HashMap<String, usize>,
+    /// The arrivals of all that waits.
+    waiting: BTreeSet<Arrival>,
+    arrivals: u64,
     end: End,
+}
+
+/// When something came, and the number that tells it from what came at the same time.
+type Arrival = (Instant, u64);
+
+/// What waits for one server, in order.
+type Line<K> = VecDeque<(K, Arrival)>;
+
+struct Client<K> {
+    /// Those that something waits for.
+    servers: HashMap<String, Line<K>>,
+    /// The same, in the order of their turns.
+    turns: VecDeque<String>,
+    /// How many of this client have to do with a server at the moment.
+    busy: usize,
 }
 
 /// How a queue ends.
@@ -48,27 +87,22 @@ enum End {
     Closed,
 }
 
-struct Server<K> {
-    waiting: VecDeque<(K, Instant)>,
-    /// How many have to do with it at the moment.
-    busy: usize,
-    is_ready: bool,
-}
+/// How something is put into a line.
+type Put<K> = fn(&mut Line<K>, (K, Arrival));
 
-/// How something is put into a queue.
-type Put<K> = fn(&mut VecDeque<(K, Instant)>, (K, Instant));
-
-impl<K: PartialEq + Send + 'static> Queue<K> {
+impl<K: Eq + Hash + Send + 'static> Queue<K> {
     pub(in super::super) fn new(
         limit: usize,
-        lanes: usize,
+        lanes: Lanes,
         waiting: impl IntoIterator<Item = Waiting<K>>,
     ) -> Self {
         let shared = Shared {
             state: Mutex::new(State {
-                servers: HashMap::new(),
-                ready: VecDeque::new(),
-                waiting: 0,
+                clients: HashMap::new(),
+                turns: VecDeque::new(),
+                busy: HashMap::new(),
+                waiting: BTreeSet::new(),
+                arrivals: 0,
                 end: End::Open,
             }),
             changed: Notify::new(),
@@ -89,17 +123,19 @@ impl<K: PartialEq + Send + 'static> Queue<K> {
 
     /// How many more may be pushed.
     pub(in super::super) fn room(&self) -> usize {
-        let waiting = self.shared.state.lock().waiting;
-        self.limit.saturating_sub(waiting)
+        self.limit.saturating_sub(self.len())
+    }
+
+    pub(in super::super) fn len(&self) -> usize {
+        self.shared.state.lock().waiting.len()
     }
 
     pub(in super::super) fn backlog(&self) -> Backlog {
         let state = self.shared.state.lock();
-        let first = |server: &Server<K>| server.waiting.front().map(|(_, since)| *since);
-        let oldest = state.servers.values().filter_map(first).min();
+        let oldest = state.waiting.first();
         Backlog {
-            waiting: state.waiting,
-            oldest: oldest.map_or(Duration::ZERO, |since| since.elapsed()),
+            waiting: state.waiting.len(),
+            oldest: oldest.map_or(Duration::ZERO, |(since, _)| since.elapsed()),
         }
     }
 
@@ -112,20 +148,22 @@ impl<K: PartialEq + Send + 'static> Queue<K> {
         self.shared.insert(job, VecDeque::push_front);
     }
 
-    /// Takes out what is not to be started any more.
-    pub(in super::super) fn remove(&self, id: &K, server: &str) {
+    /// Takes out what is not to be started any more, each line in one pass: of a large batch all
+    /// may be in one long line.
+    pub(in super::super) fn remove(&self, gone: &[Waiting<K>]) {
+        let mut by_client: HashMap<&str, HashMap<&str, HashSet<&K>>> = HashMap::new();
+        for job in gone {
+            let servers = by_client.entry(&job.client).or_default();
+            servers.entry(&job.server).or_default().insert(&job.id);
+        }
         let mut state = self.shared.state.lock();
-        let Some(entry) = state.servers.get_mut(server) else {
-            return;
-        };
-        let before = entry.waiting.len();
-        entry.waiting.retain(|(waiting, _)| waiting != id);
-        let removed = before - entry.waiting.len();
-        state.waiting -= removed;
-        state.tidy(server);
+        for (client, servers) in by_client {
+            state.remove(client, &servers);
+        }
     }
 
-    /// Waits for something whose server has a lane free; `None` once the queue is closed.
+    /// Waits for something whose client and server have lanes free; `None` once the queue is
+    /// closed.
     pub(in super::super) async fn pop(&self) -> Option<(Waiting<K>, Lane)> {
         loop {
             let changed = self.shared.changed.notified();
@@ -135,13 +173,14 @@ impl<K: PartialEq + Send + 'static> Queue<K> {
                     return None;
                 }
                 if let Some(job) = state.take(self.shared.lanes) {
-                    if !state.ready.is_empty() {
+                    if !state.turns.is_empty() {
                         // Only one of those who wait was woken.
                         self.shared.changed.notify_one();
                     }
                     drop(state);
-                    let (shared, server) = (Arc::clone(&self.shared), job.server.clone());
-                    return Some((job, Lane::new(move || shared.free(&server))));
+                    let shared = Arc::clone(&self.shared);
+                    let (client, server) = (job.client.clone(), job.server.clone());
+                    return Some((job, Lane::new(move || shared.free(&client, &server))));
                 }
                 if state.end == End::Finishing {
                     return None;
@@ -169,144 +208,143 @@ impl<K: PartialEq + Send + 'static> Queue<K> {
 
 impl<K> Shared<K> {
     fn insert(&self, job: Waiting<K>, put: Put<K>) {
-        let mut state = self.state.lock();
-        let entry = state.servers.entry(job.server.clone());
-        let server = entry.or_insert_with(|| Server {
-            waiting: VecDeque::new(),
-            busy: 0,
-            is_ready: false,
-        });
-        put(&mut server.waiting, (job.id, Instant::now()));
-        state.waiting += 1;
-        state.make_ready(&job.server, self.lanes);
-        drop(state);
+        self.state.lock().insert(job, put);
         self.changed.notify_one();
     }
 
-    fn free(&self, server: &str) {
-        let mut state = self.state.lock();
-        if let Some(entry) = state.servers.get_mut(server) {
-            entry.busy = entry.busy.saturating_sub(1);
-        }
-        state.make_ready(server, self.lanes);
-        state.tidy(server);
-        drop(state);
+    fn free(&self, client: &str, server: &str) {
+        self.state.lock().free(client, server);
         self.changed.notify_one();
     }
 }
 
 impl<K> State<K> {
-    fn take(&mut self, lanes: usize) -> Option<Waiting<K>> {
-        while let Some(name) = self.ready.pop_front() {
-            let Some(server) = self.servers.get_mut(&name) else {
-                continue;
-            };
-            server.is_ready = false;
-            let Some((id, _)) = server.waiting.pop_front() else {
-                continue;
-            };
-            server.busy += 1;
-            self.waiting -= 1;
-            self.make_ready(&name, lanes);
-            return Some(Waiting { id, server: name });
+    fn insert(&mut self, job: Waiting<K>, put: Put<K>) {
+        let arrival = (Instant::now(), self.arrivals);
+        self.arrivals += 1;
+        self.waiting.insert(arrival);
+        let entry = self.clients.entry(job.client.clone());
+        let client = entry.or_insert_with(|| Client {
+            servers: HashMap::new(),
+            turns: VecDeque::new(),
+            busy: 0,
+        });
+        if client.turns.is_empty() {
+            self.turns.push_back(job.client);
         }
-        None
+        if !client.servers.contains_key(&job.server) {
+            client.turns.push_back(job.server.clone());
+        }
+        put(
+            client.servers.entry(job.server).or_default(),
+            (job.id, arrival),
+        );
     }
 
-    /// Gives a server its turn, behind the others, if it can use one.
-    fn make_ready(&mut self, name: &str, lanes: usize) {
-        if let Some(server) = self.servers.get_mut(name) {
-            // What comes from no server waits for none.
-            let is_free = name.is_empty() || server.busy < lanes;
-            if is_free && !server.is_ready && !server.waiting.is_empty() {
-                server.is_ready = true;
-                self.ready.push_back(name.to_owned());
+    /// No more servers can be full than there are workers, so a turn is found soon.
+    fn take(&mut self, lanes: Lanes) -> Option<Waiting<K>> {
+        let found = self.turns.iter().enumerate().find_map(|(turn, name)| {
+            let server = self.clients.get(name)?.ready(&self.busy, lanes)?;
+            Some((turn, server))
+        });
+        let (turn, server) = found?;
+        let name = self.turns.remove(turn)?;
+        let client = self.clients.get_mut(&name)?;
+        let (server, id, arrival) = client.take(server)?;
+        self.waiting.remove(&arrival);
+        if !server.is_empty() {
+            client.busy += 1;
+            *self.busy.entry(server.clone()).or_default() += 1;
+        }
+        if !client.turns.is_empty() {
+            self.turns.push_back(name.clone());
+        }
+        self.tidy(&name);
+        Some(Waiting {
+            id,
+            client: name,
+            server,
+        })
+    }
+
+    /// One is done with its server.
+    fn free(&mut self, client: &str, server: &str) {
+        if server.is_empty() {
+            return;
+        }
+        if let Some(busy) = self.busy.get_mut(server) {
+            *busy -= 1;
+            if *busy == 0 {
+                self.busy.remove(server);
             }
         }
+        if let Some(client) = self.clients.get_mut(client) {
+            client.busy -= 1;
+        }
+        self.tidy(client);
     }
 
-    /// Forgets a server that nothing waits for or loads from.
+    /// Forgets a client that nothing waits for or is busy for.
     fn tidy(&mut self, name: &str) {
-        let unused = |server: &Server<K>| server.waiting.is_empty() && server.busy == 0;
-        if self.servers.get(name).is_some_and(unused) {
-            self.servers.remove(name);
+        let unused = |client: &Client<K>| client.servers.is_empty() && client.busy == 0;
+        if self.clients.get(name).is_some_and(unused) {
+            self.clients.remove(name);
         }
+    }
+}
+
+impl<K: Eq + Hash> State<K> {
+    fn remove(&mut self, name: &str, gone: &HashMap<&str, HashSet<&K>>) {
+        let Some(client) = self.clients.get_mut(name) else {
+            return;
+        };
+        for (server, gone) in gone {
+            let Some(line) = client.servers.get_mut(*server) else {
+                continue;
+            };
+            line.retain(|(id, arrival)| {
+                let stays = !gone.contains(id);
+                if !stays {
+                    self.waiting.remove(arrival);
+                }
+                stays
+            });
+            if line.is_empty() {
+                client.servers.remove(*server);
+            }
+        }
+        let Client { servers, turns, .. } = client;
+        turns.retain(|server| servers.contains_key(server));
+        if turns.is_empty() {
+            self.turns.retain(|client| client != name);
+        }
+        self.tidy(name);
+    }
+}
+
+impl<K> Client<K> {
+    /// The turn of the first server that can be had to do with. What comes from no server waits
+    /// for none.
+    fn ready(&self, busy: &HashMap<String, usize>, lanes: Lanes) -> Option<usize> {
+        let may_load = self.busy < lanes.client;
+        let is_free = |server: &String| busy.get(server).is_none_or(|busy| *busy < lanes.server);
+        let ready = |server: &String| server.is_empty() || may_load && is_free(server);
+        self.turns.iter().position(ready)
+    }
+
+    /// Takes the first out of the line of a server, which has its next turn behind the others.
+    fn take(&mut self, turn: usize) -> Option<(String, K, Arrival)> {
+        let server = self.turns.remove(turn)?;
+        let line = self.servers.get_mut(&server)?;
+        let (id, arrival) = line.pop_front()?;
+        if line.is_empty() {
+            self.servers.remove(&server);
+        } else {
+            self.turns.push_back(server.clone());
+        }
+        Some((server, id, arrival))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn job(id: &str, server: &str) -> Waiting<String> {
-        Waiting {
-            id: id.to_owned(),
-            server: server.to_owned(),
-        }
-    }
-
-    async fn pop(queue: &Queue<String>) -> (String, Lane) {
-        let (job, lane) = queue.pop().await.expect("open");
-        (job.id, lane)
-    }
-
-    #[tokio::test]
-    async fn a_server_that_hangs_holds_up_its_own_jobs_only() {
-        let hanging = (0..10).map(|n| job(&format!("h{n}"), "hangs"));
-        let queue = Queue::new(100, 2, hanging);
-        queue.push(job("a0", "works"));
-        queue.push(job("a1", "works"));
-        let mut lanes = Vec::new();
-        let mut order = Vec::new();
-        for _ in 0..4 {
-            let (id, lane) = pop(&queue).await;
-            order.push(id);
-            lanes.push(lane);
-        }
-        assert_eq!(order, ["h0", "a0", "h1", "a1"]);
-        assert_eq!(queue.backlog().waiting, 8);
-        let mut next = Box::pin(pop(&queue));
-        assert!(
-            futures_poll(&mut next).await.is_none(),
-            "both lanes are taken"
-        );
-        drop(lanes.remove(0));
-        assert_eq!(next.await.0, "h2");
-    }
-
-    #[tokio::test]
-    async fn what_comes_from_no_server_waits_for_none() {
-        let queue = Queue::new(100, 1, (0..3).map(|n| job(&format!("u{n}"), "")));
-        let mut lanes = Vec::new();
-        for n in 0..3 {
-            let (id, lane) = pop(&queue).await;
-            assert_eq!(id, format!("u{n}"));
-            lanes.push(lane);
-        }
-    }
-
-    #[tokio::test]
-    async fn what_is_removed_does_not_come_and_what_is_put_back_comes_first() {
-        let queue = Queue::new(3, 8, [job("a", "s"), job("b", "s"), job("c", "s")]);
-        assert_eq!(queue.room(), 0);
-        let (first, lane) = queue.pop().await.expect("open");
-        queue.put_back(first);
-        drop(lane);
-        queue.remove(&"b".to_owned(), "s");
-        assert_eq!(queue.room(), 1);
-        assert_eq!(pop(&queue).await.0, "a");
-        assert_eq!(pop(&queue).await.0, "c");
-        assert!(queue.shared.state.lock().servers.is_empty());
-        queue.close();
-        assert!(queue.pop().await.is_none());
-    }
-
-    /// Polls once.
-    async fn futures_poll<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
-        tokio::select! {
-            biased;
-            value = future => Some(value),
-            () = std::future::ready(()) => None,
-        }
-    }
-}
+mod tests;
