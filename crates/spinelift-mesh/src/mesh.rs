@@ -57,6 +57,11 @@ pub struct Metadata {
 }
 
 impl Mesh {
+    /// This mesh, and those of the other islands.
+    pub fn parts(&self) -> impl Iterator<Item = &Mesh> {
+        std::iter::once(self).chain(&self.islands)
+    }
+
     /// The result JSON: the same mesh gives the same bytes on every machine.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {

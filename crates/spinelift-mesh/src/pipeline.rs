@@ -16,6 +16,7 @@ use crate::quality::Quality;
 use crate::triangulation::{Bounds, Repair, Triangulation, area_bound, triangulate};
 use crate::uv::texture_coordinates;
 use crate::warning::Warning;
+use std::ops::ControlFlow;
 
 /// Runs the whole pipeline: bytes of an image in, mesh out.
 ///
@@ -29,7 +30,24 @@ pub fn generate(
     limits: &Limits,
     observer: &mut dyn Observer,
 ) -> Result<Mesh, MeshError> {
-    let parameters = parameters.normalized()?;
+    let parameters = parameters.normalized()?.without_deadline();
+    let mut clock = Clock {
+        observer,
+        is_time_up: false,
+    };
+    let mut mesh = run(image, parameters, limits, &mut clock)?;
+    if clock.is_time_up {
+        mesh.metadata.warnings.push(Warning::TimeWasUp);
+    }
+    Ok(mesh)
+}
+
+fn run(
+    image: &[u8],
+    parameters: MeshParameters,
+    limits: &Limits,
+    observer: &mut dyn Observer,
+) -> Result<Mesh, MeshError> {
     begin(Step::LoadImage, observer)?;
     let header = ImageHeader::read(image, limits)?;
     let masks = make_masks(image, &header, &parameters, limits, observer)?;
@@ -42,6 +60,28 @@ pub fn generate(
     match parameters.outline.mode {
         OutlineMode::Reference => run.reference(masks, observer),
         OutlineMode::Cover => run.cover(masks, observer),
+    }
+}
+
+/// An observer that remembers whether it has said that time is up.
+struct Clock<'a> {
+    observer: &'a mut dyn Observer,
+    is_time_up: bool,
+}
+
+impl Observer for Clock<'_> {
+    fn step(&mut self, step: Step) -> ControlFlow<()> {
+        self.observer.step(step)
+    }
+
+    fn poll(&mut self) -> ControlFlow<()> {
+        self.observer.poll()
+    }
+
+    /// Once yes, always yes.
+    fn is_time_up(&mut self) -> bool {
+        self.is_time_up = self.is_time_up || self.observer.is_time_up();
+        self.is_time_up
     }
 }
 
@@ -108,7 +148,6 @@ impl Run<'_> {
             .map(|part| art.outline(part, mask, parameters, &mut watch))
             .collect::<Result<Vec<_>, Stopped>>()
             .map_err(|stopped| stopped_in(Step::SimplifyContour, stopped))?;
-        let was_time_up = watch.was_time_up();
 
         begin(Step::TriangulateMesh, observer)?;
         let mut triangulations = Vec::with_capacity(outlines.len());
@@ -120,11 +159,8 @@ impl Run<'_> {
         begin(Step::GenerateUvs, observer)?;
         begin(Step::CalculateEdges, observer)?;
         begin(Step::Finalize, observer)?;
-        let mut warnings: Vec<Warning> = was_time_up
-            .then_some(Warning::TimeWasUp)
-            .into_iter()
-            .collect();
-        warnings.extend(art.joined().map(|count| Warning::IslandsJoined { count }));
+        let joined = art.joined();
+        let mut warnings = Vec::from_iter(joined.map(|count| Warning::IslandsJoined { count }));
         let is_split = outlines.len() > 1;
         let mut meshes = Vec::with_capacity(outlines.len());
         for (outline, triangulation) in outlines.iter().zip(triangulations) {

@@ -2,31 +2,21 @@
 
 use crate::progress::{Observer, Stopped, proceed};
 
-/// An observer, and whether it has said that time is up.
+/// An observer.
 pub(crate) struct Watch<'a> {
     observer: &'a mut dyn Observer,
-    is_time_up: bool,
 }
 
 impl<'a> Watch<'a> {
     pub(crate) fn new(observer: &'a mut dyn Observer) -> Self {
-        Watch {
-            observer,
-            is_time_up: false,
-        }
+        Watch { observer }
     }
 
     pub(crate) fn proceed(&mut self) -> Result<(), Stopped> {
         proceed(self.observer.poll())
     }
 
-    /// Once yes, always yes.
     pub(crate) fn time_is_up(&mut self) -> bool {
-        self.is_time_up = self.is_time_up || self.observer.is_time_up();
-        self.is_time_up
-    }
-
-    pub(crate) fn was_time_up(&self) -> bool {
-        self.is_time_up
+        self.observer.is_time_up()
     }
 }

@@ -44,11 +44,10 @@ impl Interior<'_> {
             let Some(corners) = worst else {
                 break;
             };
-            let is_out_of_room = net.len() + 2 > most;
-            if is_out_of_room || observer.is_time_up() || !self.repair(net, corners, spacing) {
-                if is_out_of_room {
-                    break;
-                }
+            if net.len() + 2 > most || observer.is_time_up() {
+                break;
+            }
+            if !self.repair(net, corners, spacing) {
                 hopeless.insert(corners.map(|point| [point.x, point.y]));
             }
         }

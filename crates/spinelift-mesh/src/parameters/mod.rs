@@ -48,6 +48,11 @@ pub struct MeshParameters {
     /// What is put inside; not serialized where it is the default.
     #[serde(skip_serializing_if = "InteriorParameters::is_default")]
     pub interior: InteriorParameters,
+    /// How many milliseconds the caller gives to searches: 0 to 600,000. The library has no clock:
+    /// the caller's [`Observer`](crate::Observer) keeps to it. It is no part of the mesh, and not in
+    /// its metadata.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u32>,
 }
 
 impl Default for MeshParameters {
@@ -70,6 +75,7 @@ impl MeshParameters {
         min_triangle_area: 1.0,
         outline: OutlineParameters::DEFAULT,
         interior: InteriorParameters::DEFAULT,
+        deadline_ms: None,
     };
 
     /// An outline that loses no visible pixel.
@@ -119,6 +125,9 @@ impl MeshParameters {
                 options::read_group(name, value, &mut parameters, &mut warnings, &mut errors);
                 continue;
             }
+            if options::read_single(name, value, &mut parameters, &mut errors) {
+                continue;
+            }
             match PARAMETERS.iter().find(|spec| spec.name == name) {
                 None if warnings.len() >= MAX_WARNINGS => {}
                 None => warnings.push(Warning::unknown_parameter(name)),
@@ -132,6 +141,9 @@ impl MeshParameters {
             && self.outline.mode != OutlineMode::Cover;
         if is_new_cover && !object.contains_key("alpha_threshold") {
             parameters.alpha_threshold = options::COVER_ALPHA_THRESHOLD;
+        }
+        if parameters.outline.mode == OutlineMode::Reference {
+            warnings.extend(options::without_effect(object));
         }
         if errors.is_empty() {
             Ok((parameters.with_odd_kernel(), warnings))
@@ -155,6 +167,14 @@ impl MeshParameters {
         } else {
             Err(ParameterErrors(errors))
         }
+    }
+
+    /// All that a mesh depends on: the deadline is left out, since without it the mesh of a run that
+    /// was in time is the same.
+    #[must_use]
+    pub fn without_deadline(mut self) -> Self {
+        self.deadline_ms = None;
+        self
     }
 
     fn with_odd_kernel(mut self) -> Self {
@@ -312,6 +332,59 @@ mod tests {
     }
 
     #[test]
+    fn every_option_is_found_parsed_and_put_where_it_belongs() {
+        for spec in &OPTIONS {
+            let path = spec.path();
+            assert_eq!(OptionSpec::by_path(&path).map(OptionSpec::path), Some(path));
+            let (good, bad) = match spec.kind {
+                OptionKind::Choice(words) => (words[1].to_owned(), "best".to_owned()),
+                OptionKind::Integer { minimum, maximum }
+                | OptionKind::Number { minimum, maximum } => {
+                    (maximum.to_string(), (minimum - 1.0).to_string())
+                }
+            };
+            let error = spec.parse(&bad).expect_err("not allowed");
+            assert_eq!(error.name, spec.path());
+            let mut given = Map::new();
+            spec.put(spec.parse(&good).expect("allowed"), &mut given);
+            let (parameters, _) = MeshParameters::from_json(&given.into()).expect("valid");
+            assert_ne!(parameters, MeshParameters::DEFAULT, "{}", spec.path());
+        }
+        for none in ["mode", "outline", "outline.mode.x", ".deadline_ms", ""] {
+            assert!(OptionSpec::by_path(none).is_none(), "{none}");
+        }
+        let mut given = Map::from_iter([("outline".to_owned(), json!(7))]);
+        OPTIONS[1].put(json!(9), &mut given);
+        assert_eq!(given["outline"], 7);
+    }
+
+    #[test]
+    fn options_that_count_with_cover_alone_are_told_of() {
+        let codes = |given: Value| {
+            let (_, warnings) = MeshParameters::from_json(&given).expect("valid");
+            warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let outline = json!({ "max_vertices": 8, "padding": 0, "islands": "bridge" });
+        let told = codes(json!({ "outline": outline }));
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("outline.max_vertices"), "{told:?}");
+        let cover = json!({ "mode": "cover", "max_vertices": 8 });
+        assert!(codes(json!({ "outline": cover })).is_empty());
+    }
+
+    #[test]
+    fn a_deadline_is_read_and_no_part_of_the_mesh() {
+        let given = json!({ "deadline_ms": 50, "outline": { "mode": "cover" } });
+        let (parameters, warnings) = MeshParameters::from_json(&given).expect("valid");
+        assert_eq!((parameters.deadline_ms, warnings), (Some(50), Vec::new()));
+        assert_eq!(parameters.without_deadline(), MeshParameters::COVER);
+        let errors = MeshParameters::from_json(&json!({ "deadline_ms": -1 }));
+        let text = errors.expect_err("out of range").to_string();
+        let expected = "deadline_ms must be a whole number from 0 to 600000, not -1";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
     fn the_threshold_of_a_cover_is_one_unless_it_is_given() {
         let threshold = |given| {
             let (parameters, _) = MeshParameters::from_json(&given).expect("valid");
@@ -334,6 +407,10 @@ mod tests {
         .expect_err("four are wrong");
         let text = errors.to_string();
         assert_eq!(errors.0.len(), 4, "{text}");
+        let unknown: Map<_, _> = (0..1000).map(|n| (n.to_string(), 0.into())).collect();
+        let given = json!({ "outline": unknown });
+        let (_, warnings) = MeshParameters::from_json(&given).expect("they do no harm");
+        assert_eq!(warnings.len(), MAX_WARNINGS);
         for part in [
             "outline.mode must be one of reference, cover, not \"round\"",
             "outline.max_vertices must be a whole number from 4 to 256, not 3",

@@ -423,6 +423,26 @@ fn the_reference_takes_an_interior_too() {
     assert!((30..=40).contains(&mesh.vertices.len()));
 }
 
+#[test]
+fn an_interior_that_is_cut_short_by_time_says_so() {
+    let art = Art::of(90, 60, |x, y| x.abs_diff(45) + y.abs_diff(30) < 29);
+    let given = json!({
+        "alpha_threshold": 1, "binary_threshold": 0, "interior": { "vertices": 40, "min_angle": 30 },
+    });
+    let mesh = art.watched(given, &mut Deadline(1)).unwrap();
+    well_formed(&mesh).unwrap();
+    assert_eq!(mesh.metadata.warnings, [Warning::TimeWasUp]);
+}
+
+#[test]
+fn a_deadline_that_nobody_keeps_changes_no_byte() {
+    let art = spiral(60, 20.0);
+    let mut given = cover(12);
+    let without = art.mesh(given.clone()).unwrap();
+    given["deadline_ms"] = json!(1);
+    assert_eq!(art.mesh(given).unwrap().to_json(), without.to_json());
+}
+
 /// Time is up after some questions.
 struct Deadline(usize);
 
