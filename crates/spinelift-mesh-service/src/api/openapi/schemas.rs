@@ -64,6 +64,9 @@ pub(in crate::api) struct FieldError {
     /// Largest value allowed, of numbers.
     #[schema(nullable = false)]
     maximum: Option<f64>,
+    /// The words that are allowed, where it must be one of some.
+    #[schema(nullable = false, example = json!(["reference", "cover"]))]
+    allowed: Option<Vec<String>>,
 }
 
 fn text() -> ObjectBuilder {
