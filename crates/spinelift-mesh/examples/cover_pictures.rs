@@ -51,7 +51,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             .map_err(|error| format!("{path}: {error:?}"))?;
         let longer = f64::from(header.width.max(header.height));
         let art = format!("art{index}");
-        writeln!(svg, "<defs><path id=\"{art}\" d=\"{}\"/></defs>", rows.path)?;
+        writeln!(
+            svg,
+            "<defs><path id=\"{art}\" shape-rendering=\"crispEdges\" d=\"{}\"/></defs>",
+            rows.path
+        )?;
         let row = index / 2;
         for (side, parameters) in [MeshParameters::DEFAULT, cover.parameters]
             .iter()
