@@ -1,0 +1,22 @@
+//! The observer of a search: stopped, or time is up.
+
+use crate::progress::{Observer, Stopped, proceed};
+
+/// An observer.
+pub(crate) struct Watch<'a> {
+    observer: &'a mut dyn Observer,
+}
+
+impl<'a> Watch<'a> {
+    pub(crate) fn new(observer: &'a mut dyn Observer) -> Self {
+        Watch { observer }
+    }
+
+    pub(crate) fn proceed(&mut self) -> Result<(), Stopped> {
+        proceed(self.observer.poll())
+    }
+
+    pub(crate) fn time_is_up(&mut self) -> bool {
+        self.observer.is_time_up()
+    }
+}
