@@ -137,7 +137,7 @@ impl Islands {
         watch.proceed()?;
         let mut grid = Grid::new(cells);
         let mut pairs = grid.place(&self.runs);
-        grid.spread();
+        grid.spread(watch)?;
         pairs.extend(grid.borders());
         pairs.sort_unstable();
         pairs.dedup();
@@ -215,24 +215,33 @@ impl Grid {
 
     /// Two passes over the rows: each block hears of the nearest cell from its neighbours
     /// (Danielsson, "Euclidean distance mapping", 1980).
-    fn spread(&mut self) {
+    fn spread(&mut self, watch: &mut Watch<'_>) -> Result<(), Stopped> {
         let (width, height) = (self.width as i32, self.height as i32);
         for y in 0..height {
+            watch.proceed()?;
             (0..width).for_each(|x| self.hear(x, y, &[[-1, -1], [0, -1], [1, -1], [-1, 0]]));
             (0..width).rev().for_each(|x| self.hear(x, y, &[[1, 0]]));
         }
         for y in (0..height).rev() {
+            watch.proceed()?;
             (0..width)
                 .rev()
                 .for_each(|x| self.hear(x, y, &[[-1, 1], [0, 1], [1, 1], [1, 0]]));
             (0..width).for_each(|x| self.hear(x, y, &[[-1, 0]]));
         }
+        Ok(())
     }
 
     fn hear(&mut self, x: i32, y: i32, neighbours: &[[i32; 2]]) {
         let block = self.block as i32;
-        let centre = [x * block + block / 2, y * block + block / 2];
         let at = y as usize * self.width + x as usize;
+        let known = self.nearest[at];
+        // A block keeps its own cell, or an island of one block could be forgotten.
+        if known.is_some_and(|known| known.at.map(|side| side / block) == [x, y]) {
+            return;
+        }
+        let centre = [x * block + block / 2, y * block + block / 2];
+        let mut least = known.map_or(i64::MAX, |known| squared(known.at, centre));
         for [dx, dy] in neighbours {
             let (nx, ny) = (x + dx, y + dy);
             if !(0..self.width as i32).contains(&nx) || !(0..self.height as i32).contains(&ny) {
@@ -241,12 +250,9 @@ impl Grid {
             let Some(seed) = self.nearest[ny as usize * self.width + nx as usize] else {
                 continue;
             };
-            // A block keeps its own cell, or an island of one block could be forgotten.
-            let is_nearer = self.nearest[at].is_none_or(|known| {
-                known.at.map(|side| side / block) != [x, y]
-                    && squared(seed.at, centre) < squared(known.at, centre)
-            });
-            if is_nearer {
+            let distance = squared(seed.at, centre);
+            if distance < least {
+                least = distance;
                 self.nearest[at] = Some(seed);
             }
         }

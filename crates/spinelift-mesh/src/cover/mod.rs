@@ -17,6 +17,8 @@ mod ground;
 mod islands;
 mod mirror;
 mod plane;
+mod pool;
+mod reached;
 mod ring;
 mod rows;
 mod search;
@@ -130,10 +132,10 @@ impl Art {
         watch: &mut Watch<'_>,
     ) -> Result<Outline, Stopped> {
         let silhouette = self.silhouette(part);
-        let own = silhouette.part_of(mask);
-        let pixels = (0..own.height() as usize)
-            .map(|y| own.count(y, 0..i64::from(own.width())))
-            .sum::<u64>();
+        let pixels = match self.parts[part] {
+            Part::Everything => mask.area(),
+            Part::Islands(_) => silhouette.part_of(mask).area(),
+        };
         let axis = mirror::axis(&silhouette, parameters.symmetry);
         let ring = match axis {
             Some(axis) => {
