@@ -116,7 +116,7 @@ impl<'a, 'b> Search<'a, 'b> {
         self.reach(0, 0.0);
         let mut ways: Vec<Way> = Vec::new();
         for to in 1..self.candidates.len() {
-            if to.is_multiple_of(PATIENCE) {
+            if to % PATIENCE == 1 {
                 watch.proceed()?;
                 if watch.time_is_up() {
                     return Ok(false);
