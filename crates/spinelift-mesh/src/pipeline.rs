@@ -164,7 +164,10 @@ impl Run<'_> {
         let is_split = outlines.len() > 1;
         let mut meshes = Vec::with_capacity(outlines.len());
         for (outline, triangulation) in outlines.iter().zip(triangulations) {
-            let own = is_split.then(|| art.inside(outline).part_of(mask));
+            let own = is_split
+                .then(|| art.inside(outline).part_of(mask, &mut Watch::new(observer)))
+                .transpose()
+                .map_err(|stopped| stopped_in(Step::Finalize, stopped))?;
             let visible = own.as_ref().unwrap_or(&masks.visible);
             let warnings = std::mem::take(&mut warnings);
             meshes.push(self.assemble(triangulation, warnings, visible, observer)?);

@@ -49,9 +49,7 @@ impl Islands {
         let mut sets = Sets(Vec::new());
         let mut above = 0..0;
         for y in 0..cells.height() as usize {
-            if y % 64 == 0 {
-                watch.proceed()?;
-            }
+            watch.proceed_at(y)?;
             let first = runs.len();
             let mut touching = above.clone();
             for columns in cells.runs(y) {
@@ -79,6 +77,9 @@ impl Islands {
         let mut numbers = vec![u32::MAX; runs.len()];
         let mut sizes = Vec::new();
         for (index, run) in runs.iter_mut().enumerate() {
+            if index.is_multiple_of(1 << 16) {
+                watch.proceed()?;
+            }
             let root = sets.root(index as u32) as usize;
             if numbers[root] == u32::MAX {
                 numbers[root] = sizes.len() as u32;
@@ -137,7 +138,7 @@ impl Islands {
         watch.proceed()?;
         let mut grid = Grid::new(cells);
         let mut pairs = grid.place(&self.runs);
-        grid.spread();
+        grid.spread(watch)?;
         pairs.extend(grid.borders());
         pairs.sort_unstable();
         pairs.dedup();
@@ -165,11 +166,19 @@ fn squared(a: [i32; 2], b: [i32; 2]) -> i64 {
 
 /// For each block of cells, the nearest cell of an island that is known so far.
 struct Grid {
-    block: usize,
+    /// The logarithm of a block's side.
+    shift: u32,
     width: usize,
     height: usize,
-    nearest: Vec<Option<Seed>>,
+    /// Row by row, with a margin of one block on all sides.
+    nearest: Vec<Seed>,
 }
+
+/// Of blocks that know no cell yet: farther than any.
+const NOWHERE: Seed = Seed {
+    at: [i32::MIN / 2; 2],
+    island: u32::MAX,
+};
 
 /// The square of a distance, and the cells that are so far apart.
 type Pair = (i64, Seed, Seed);
@@ -177,36 +186,40 @@ type Pair = (i64, Seed, Seed);
 impl Grid {
     fn new(cells: &BinaryMask) -> Self {
         let (width, height) = (cells.width() as usize, cells.height() as usize);
-        let mut block = 1;
-        while width.div_ceil(block) * height.div_ceil(block) > MOST_BLOCKS {
-            block *= 2;
+        let mut shift = 0;
+        while width.div_ceil(1 << shift) * height.div_ceil(1 << shift) > MOST_BLOCKS {
+            shift += 1;
         }
-        let (width, height) = (width.div_ceil(block), height.div_ceil(block));
+        let (width, height) = (width.div_ceil(1 << shift), height.div_ceil(1 << shift));
         Grid {
-            block,
+            shift,
             width,
             height,
-            nearest: vec![None; width * height],
+            nearest: vec![NOWHERE; (width + 2) * (height + 2)],
         }
+    }
+
+    fn at(&self, x: usize, y: usize) -> usize {
+        (y + 1) * (self.width + 2) + x + 1
     }
 
     /// Puts the islands on the grid; those that meet in a block are pairs.
     fn place(&mut self, runs: &[Run]) -> Vec<Pair> {
         let mut pairs = Vec::new();
         for run in runs {
-            let row = run.y as usize / self.block * self.width;
+            let row = self.at(0, run.y as usize >> self.shift);
             let (start, end) = (run.columns.start as usize, run.columns.end as usize);
-            for column in start / self.block..=(end - 1) / self.block {
-                let x = (column * self.block).max(start);
+            for column in start >> self.shift..=(end - 1) >> self.shift {
+                let x = (column << self.shift).max(start);
                 let seed = Seed {
                     at: [x as i32, run.y as i32],
                     island: run.island,
                 };
-                match &mut self.nearest[row + column] {
-                    Some(other) if other.island != seed.island => {
-                        pairs.push((squared(other.at, seed.at), *other, seed));
-                    }
-                    place => *place = Some(seed),
+                let place = &mut self.nearest[row + column];
+                if *place != NOWHERE && place.island != seed.island {
+                    pairs.push((squared(place.at, seed.at), *place, seed));
+                } else {
+                    *place = seed;
                 }
             }
         }
@@ -215,55 +228,63 @@ impl Grid {
 
     /// Two passes over the rows: each block hears of the nearest cell from its neighbours
     /// (Danielsson, "Euclidean distance mapping", 1980).
-    fn spread(&mut self) {
-        let (width, height) = (self.width as i32, self.height as i32);
-        for y in 0..height {
-            (0..width).for_each(|x| self.hear(x, y, &[[-1, -1], [0, -1], [1, -1], [-1, 0]]));
-            (0..width).rev().for_each(|x| self.hear(x, y, &[[1, 0]]));
+    fn spread(&mut self, watch: &mut Watch<'_>) -> Result<(), Stopped> {
+        let row = self.width + 2;
+        for y in 0..self.height {
+            watch.proceed()?;
+            for x in 0..self.width {
+                let at = self.at(x, y);
+                self.hear(x, y, [at - row - 1, at - row, at - row + 1, at - 1]);
+            }
+            for x in (0..self.width).rev() {
+                self.hear(x, y, [self.at(x, y) + 1]);
+            }
         }
-        for y in (0..height).rev() {
-            (0..width)
-                .rev()
-                .for_each(|x| self.hear(x, y, &[[-1, 1], [0, 1], [1, 1], [1, 0]]));
-            (0..width).for_each(|x| self.hear(x, y, &[[-1, 0]]));
+        for y in (0..self.height).rev() {
+            watch.proceed()?;
+            for x in (0..self.width).rev() {
+                let at = self.at(x, y);
+                self.hear(x, y, [at + row - 1, at + row, at + row + 1, at + 1]);
+            }
+            for x in 0..self.width {
+                self.hear(x, y, [self.at(x, y) - 1]);
+            }
         }
+        Ok(())
     }
 
-    fn hear(&mut self, x: i32, y: i32, neighbours: &[[i32; 2]]) {
-        let block = self.block as i32;
-        let centre = [x * block + block / 2, y * block + block / 2];
-        let at = y as usize * self.width + x as usize;
-        for [dx, dy] in neighbours {
-            let (nx, ny) = (x + dx, y + dy);
-            if !(0..self.width as i32).contains(&nx) || !(0..self.height as i32).contains(&ny) {
-                continue;
-            }
-            let Some(seed) = self.nearest[ny as usize * self.width + nx as usize] else {
-                continue;
-            };
-            // A block keeps its own cell, or an island of one block could be forgotten.
-            let is_nearer = self.nearest[at].is_none_or(|known| {
-                known.at.map(|side| side / block) != [x, y]
-                    && squared(seed.at, centre) < squared(known.at, centre)
-            });
-            if is_nearer {
-                self.nearest[at] = Some(seed);
+    fn hear<const COUNT: usize>(&mut self, x: usize, y: usize, neighbours: [usize; COUNT]) {
+        let at = self.at(x, y);
+        let block = [x as i32, y as i32];
+        let mut nearest = self.nearest[at];
+        // A block keeps its own cell, or an island of one block could be forgotten.
+        if nearest.at.map(|side| side >> self.shift) == block {
+            return;
+        }
+        let centre = block.map(|side| (side << self.shift) + (1 << self.shift >> 1));
+        let mut least = squared(nearest.at, centre);
+        for neighbour in neighbours {
+            let seed = self.nearest[neighbour];
+            let distance = squared(seed.at, centre);
+            if distance < least {
+                (least, nearest) = (distance, seed);
             }
         }
+        self.nearest[at] = nearest;
     }
 
     /// Pairs of islands whose blocks meet.
     fn borders(&self) -> Vec<Pair> {
         let mut pairs = Vec::new();
-        for at in 0..self.nearest.len() {
-            let right = (at % self.width + 1 < self.width).then_some(at + 1);
-            let below = (at + self.width < self.nearest.len()).then_some(at + self.width);
-            for other in right.into_iter().chain(below) {
-                if let (Some(a), Some(b)) = (self.nearest[at], self.nearest[other])
-                    && a.island != b.island
-                {
-                    let (a, b) = if a < b { (a, b) } else { (b, a) };
-                    pairs.push((squared(a.at, b.at), a, b));
+        for y in 0..self.height {
+            for at in self.at(0, y)..self.at(self.width, y) {
+                let a = self.nearest[at];
+                for other in [at + 1, at + self.width + 2] {
+                    let b = self.nearest[other];
+                    if a.island != b.island && a != NOWHERE && b != NOWHERE {
+                        let (a, b) = if a < b { (a, b) } else { (b, a) };
+                        pairs.push((squared(a.at, b.at), a, b));
+                    }
                 }
             }
         }

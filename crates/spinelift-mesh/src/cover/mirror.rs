@@ -2,24 +2,32 @@
 
 use super::plane::{Point, cross};
 use super::silhouette::Silhouette;
+use super::watch::Watch;
 use crate::mask::BinaryMask;
 use crate::parameters::Symmetry;
+use crate::progress::Stopped;
 use std::ops::Range;
 
 /// Cells that may differ from their mirror image, of all, for the art to be nearly symmetric.
 const MOST_DIFFERENT: f64 = 0.04;
 
 /// Twice the x of the axis in steps, where the outline is to be mirrored: the middle of the art.
-pub(crate) fn axis(silhouette: &Silhouette, symmetry: Symmetry) -> Option<i64> {
+pub(crate) fn axis(
+    silhouette: &Silhouette,
+    symmetry: Symmetry,
+    watch: &mut Watch<'_>,
+) -> Result<Option<i64>, Stopped> {
     if symmetry == Symmetry::None {
-        return None;
+        return Ok(None);
     }
-    let columns = columns(&silhouette.cells)?;
-    let sum = columns.start + columns.end;
-    let is_wanted =
-        symmetry == Symmetry::Vertical || difference(&silhouette.cells, sum) <= MOST_DIFFERENT;
     // One column cannot be folded.
-    (is_wanted && columns.len() > 1).then_some(sum as i64 * silhouette.cell)
+    let Some(columns) = columns(&silhouette.cells).filter(|columns| columns.len() > 1) else {
+        return Ok(None);
+    };
+    let sum = columns.start + columns.end;
+    let is_wanted = symmetry == Symmetry::Vertical
+        || difference(&silhouette.cells, sum, watch)? <= MOST_DIFFERENT;
+    Ok(is_wanted.then_some(sum as i64 * silhouette.cell))
 }
 
 fn columns(cells: &BinaryMask) -> Option<Range<usize>> {
@@ -36,9 +44,10 @@ fn columns(cells: &BinaryMask) -> Option<Range<usize>> {
 }
 
 /// The share of cells whose mirror image is empty. Column x becomes `sum - 1 - x`.
-fn difference(cells: &BinaryMask, sum: usize) -> f64 {
+fn difference(cells: &BinaryMask, sum: usize, watch: &mut Watch<'_>) -> Result<f64, Stopped> {
     let (mut all, mut alone) = (0u64, 0u64);
     for y in 0..cells.height() as usize {
+        watch.proceed_at(y)?;
         for run in cells.runs(y) {
             all += run.len() as u64;
             alone += run
@@ -46,13 +55,17 @@ fn difference(cells: &BinaryMask, sum: usize) -> f64 {
                 .count() as u64;
         }
     }
-    alone as f64 / all.max(1) as f64
+    Ok(alone as f64 / all.max(1) as f64)
 }
 
 /// What lies to the right of the axis, and the mirror image of what lies to the left of it, as a
 /// silhouette that begins at the axis. Its first column is filled from top to bottom, so that an
 /// outline of it has one edge there.
-pub(crate) fn half(silhouette: &Silhouette, axis: i64) -> Silhouette {
+pub(crate) fn half(
+    silhouette: &Silhouette,
+    axis: i64,
+    watch: &mut Watch<'_>,
+) -> Result<Silhouette, Stopped> {
     let cell = silhouette.cell;
     let sum = (axis / cell) as usize;
     // Where the axis halves a column, cells of half the width are needed.
@@ -63,6 +76,7 @@ pub(crate) fn half(silhouette: &Silhouette, axis: i64) -> Silhouette {
     let mut cells = BinaryMask::empty(reach as u32, height * scale as u32);
     let mut rows: Option<Range<usize>> = None;
     for y in 0..height as usize {
+        watch.proceed_at(y)?;
         for run in silhouette.cells.runs(y) {
             let (start, end) = (run.start * scale, run.end * scale);
             let right = start.max(middle) - middle..end.max(middle) - middle;
@@ -83,11 +97,11 @@ pub(crate) fn half(silhouette: &Silhouette, axis: i64) -> Silhouette {
     for y in first..=last {
         cells.fill(y, 0..1);
     }
-    Silhouette {
+    Ok(Silhouette {
         cells,
         cell: cell / scale as i64,
         size: [reach as i64 * cell / scale as i64, silhouette.size[1]],
-    }
+    })
 }
 
 /// The whole outline from its right half, of which one edge lies on the axis.

@@ -3,10 +3,10 @@
 //! The mask is padded (`silhouette`), its islands are told apart or joined (`islands`), and its
 //! border is traced along the corners of pixels (`border`). The border loses vertices by growing
 //! outwards (`collapse`); then edges slide to better places (`slide`) and the best vertices are
-//! chosen among many (`candidates`, `exchange`), in turns (`search`). All coordinates are whole numbers of
-//! 1/256 pixel (`plane`), so that no predicate can be wrong; no edge is taken that crosses the
-//! silhouette (`rows`), and at the end the outline is checked by other means (`gate`). Should that
-//! ever fail, the bounding box is the outline.
+//! chosen among many (`candidates`, `pool`, `exchange`), in turns (`search`). All coordinates are
+//! whole numbers of 1/256 pixel (`plane`), so that no predicate can be wrong; no edge is taken that
+//! crosses the silhouette (`rows`), and at the end the outline is checked by other means (`gate`).
+//! Should that ever fail, the bounding box is the outline.
 
 mod border;
 mod candidates;
@@ -17,6 +17,8 @@ mod ground;
 mod islands;
 mod mirror;
 mod plane;
+mod pool;
+mod reached;
 mod ring;
 mod rows;
 mod search;
@@ -130,14 +132,14 @@ impl Art {
         watch: &mut Watch<'_>,
     ) -> Result<Outline, Stopped> {
         let silhouette = self.silhouette(part);
-        let own = silhouette.part_of(mask);
-        let pixels = (0..own.height() as usize)
-            .map(|y| own.count(y, 0..i64::from(own.width())))
-            .sum::<u64>();
-        let axis = mirror::axis(&silhouette, parameters.symmetry);
+        let pixels = match self.parts[part] {
+            Part::Everything => mask.area(),
+            Part::Islands(_) => silhouette.part_of(mask, watch)?.area(),
+        };
+        let axis = mirror::axis(&silhouette, parameters.symmetry, watch)?;
         let ring = match axis {
             Some(axis) => {
-                let half = mirror::half(&silhouette, axis);
+                let half = mirror::half(&silhouette, axis, watch)?;
                 // Mirrored, all vertices but the two on the axis are there twice.
                 let halved = |most: u32| (most / 2 + 1).max(4);
                 let parameters = OutlineParameters {
@@ -180,12 +182,11 @@ fn fit(
     watch: &mut Watch<'_>,
 ) -> Result<Option<Vec<Point>>, Stopped> {
     while silhouette.has_more_runs_than(MOST_RUNS) {
-        watch.proceed()?;
-        silhouette = silhouette.coarser();
+        silhouette = silhouette.coarser(watch)?;
     }
     let islands = Islands::of(&silhouette.cells, watch)?;
     islands.bridge(&mut silhouette.cells, watch)?;
-    let Some(ground) = ground(silhouette) else {
+    let Some(ground) = ground(silhouette, watch)? else {
         return Ok(None);
     };
     let Some(overdraw) = parameters.max_overdraw else {
@@ -238,15 +239,15 @@ fn fewest(
 }
 
 /// The border of a silhouette whose islands are joined; made coarser until it is short enough.
-fn ground(mut joined: Silhouette) -> Option<Ground> {
+fn ground(mut joined: Silhouette, watch: &mut Watch<'_>) -> Result<Option<Ground>, Stopped> {
     loop {
         border::fill_pinches(&mut joined.cells);
         if let Some(corners) = border::trace(&joined, MOST_CORNERS) {
-            return Some(Ground::new(corners, joined.cell, joined.size));
+            return Ok(Some(Ground::new(corners, joined.cell, joined.size)));
         }
         if joined.cells.width() <= 1 && joined.cells.height() <= 1 {
-            return None;
+            return Ok(None);
         }
-        joined = joined.coarser();
+        joined = joined.coarser(watch)?;
     }
 }

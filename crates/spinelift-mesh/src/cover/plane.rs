@@ -133,7 +133,12 @@ impl Line {
 }
 
 fn round_outward(x: f64, y: f64, first: Line, second: Line) -> Option<Point> {
-    let base = Point::new(x.floor() as i64, y.floor() as i64);
+    // Unlike `floor` this is no call on processors without an instruction for it.
+    let floor = |value: f64| {
+        let towards_zero = value as i64;
+        towards_zero - i64::from(towards_zero as f64 > value)
+    };
+    let base = Point::new(floor(x), floor(y));
     let mut best: Option<(f64, Point)> = None;
     for reach in [0, 1, 3] {
         for dy in -reach..=1 + reach {

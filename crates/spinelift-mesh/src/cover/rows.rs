@@ -11,12 +11,12 @@ pub(crate) struct Rows {
     shift: u32,
     offsets: Vec<u32>,
     crossings: Vec<i32>,
-    /// For each block of rows, the first and the last of its crossings.
-    extents: Vec<[i32; 2]>,
+    /// For each block of rows, the first and the last of its crossings; large blocks, and small.
+    extents: [Vec<[i32; 2]>; 2],
 }
 
-/// Rows in a block.
-const BLOCK: usize = 8;
+/// Rows in a block: large, and small.
+const BLOCKS: [usize; 2] = [64, 8];
 
 impl Rows {
     /// The inside of a border whose corners lie on multiples of `cell`, but for those on the
@@ -49,13 +49,16 @@ impl Rows {
         for row in 0..rows as usize {
             crossings[counts[row] as usize..counts[row + 1] as usize].sort_unstable();
         }
-        let extent = |first: usize| {
-            let last = (first + BLOCK).min(rows as usize);
+        let extent = |first: usize, block: usize| {
+            let last = (first + block).min(rows as usize);
             let of_block = &crossings[counts[first] as usize..counts[last] as usize];
             let least = of_block.iter().copied().min().unwrap_or(i32::MAX);
             [least, of_block.iter().copied().max().unwrap_or(i32::MIN)]
         };
-        let extents = (0..rows as usize).step_by(BLOCK).map(extent).collect();
+        let extents = BLOCKS.map(|block| {
+            let firsts = (0..rows as usize).step_by(block);
+            firsts.map(|first| extent(first, block)).collect()
+        });
         Rows {
             cell,
             shift: cell.trailing_zeros(),
@@ -94,15 +97,21 @@ impl Rows {
         let at = |y: i64| a.x * dy + (y - a.y) * dx;
         let mut upper = a.x * dy;
         let mut row = first;
-        while row < last {
-            let is_block = row & (BLOCK as i64 - 1) == 0 && row + BLOCK as i64 <= last;
-            if is_block && let Some(extent) = self.extents.get(row as usize / BLOCK) {
-                let lower = at(((row + BLOCK as i64) << self.shift).min(b.y));
+        'rows: while row < last {
+            for (block, extents) in BLOCKS.into_iter().zip(&self.extents) {
+                let end = row + block as i64;
+                if row & (block as i64 - 1) != 0 || end > last {
+                    continue;
+                }
+                let Some(extent) = extents.get(row as usize / block) else {
+                    continue;
+                };
+                let lower = at((end << self.shift).min(b.y));
                 let [least, largest] = extent.map(|x| i64::from(x) * dy);
                 if upper.max(lower) <= least || upper.min(lower) >= largest {
                     upper = lower;
-                    row += BLOCK as i64;
-                    continue;
+                    row = end;
+                    continue 'rows;
                 }
             }
             let lower = at(((row + 1) << self.shift).min(b.y));

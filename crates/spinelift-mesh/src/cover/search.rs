@@ -5,6 +5,7 @@ use super::collapse::Collapse;
 use super::exchange::best_ring;
 use super::ground::Ground;
 use super::plane::{PIXEL, Point};
+use super::pool::Pool;
 use super::ring::{Ring, Vertex};
 use super::slide::slide_all;
 use super::watch::Watch;
@@ -42,7 +43,7 @@ pub(crate) fn search(
     let mut search = Search {
         ground,
         budget,
-        pool: Vec::new(),
+        pool: Pool::new(ground),
         best,
     };
     search.add(&wide);
@@ -55,13 +56,13 @@ struct Search<'a> {
     ground: &'a Ground,
     budget: usize,
     /// Vertices that are chosen from.
-    pool: Vec<Vertex>,
+    pool: Pool<'a>,
     best: Ring,
 }
 
 impl Search<'_> {
     fn add(&mut self, ring: &Ring) {
-        self.pool.extend(&ring.vertices);
+        self.pool.extend(ring.vertices.iter().copied());
         self.pool.extend(candidates(ring, self.ground));
     }
 
@@ -98,13 +99,14 @@ impl Search<'_> {
         }
         let (budget, bound) = (self.budget + extra, self.best.doubled_area());
         let start = self.best.at(round);
-        let Some(mut ring) = best_ring(self.ground, &self.pool, start, budget, bound) else {
+        let Some(mut ring) = best_ring(self.ground, &mut self.pool, start, budget, bound, watch)?
+        else {
             return Ok(None);
         };
         slide_all(&mut ring, self.ground, 4, watch)?;
         self.pool.clear();
         self.add(&ring);
-        self.pool.extend(&self.best.vertices);
+        self.pool.extend(self.best.vertices.iter().copied());
         Ok(Some(ring))
     }
 
@@ -112,9 +114,10 @@ impl Search<'_> {
     fn exchange(&mut self, through: Vertex, watch: &mut Watch<'_>) -> Result<(), Stopped> {
         watch.proceed()?;
         let bound = self.best.doubled_area();
-        if let Some(mut ring) = best_ring(self.ground, &self.pool, through, self.budget, bound) {
+        let pool = &mut self.pool;
+        if let Some(mut ring) = best_ring(self.ground, pool, through, self.budget, bound, watch)? {
             slide_all(&mut ring, self.ground, 4, watch)?;
-            self.pool.extend(&ring.vertices);
+            self.pool.extend(ring.vertices.iter().copied());
             self.best = ring;
         }
         Ok(())

@@ -37,9 +37,7 @@ impl Silhouette {
         let mut cells = BinaryMask::empty(width, height);
         let scale = scale as usize;
         for y in 0..mask.height() as usize {
-            if y % 64 == 0 {
-                watch.proceed()?;
-            }
+            watch.proceed_at(y)?;
             for run in mask.runs(y) {
                 let from = (run.start * scale).saturating_sub(reach);
                 let to = (run.end * scale + reach).min(width as usize);
@@ -57,17 +55,22 @@ impl Silhouette {
     }
 
     /// The pixels of a mask that lie in the silhouette; a run of them lies in it as a whole or not.
-    pub(crate) fn part_of(&self, mask: &BinaryMask) -> BinaryMask {
+    pub(crate) fn part_of(
+        &self,
+        mask: &BinaryMask,
+        watch: &mut Watch<'_>,
+    ) -> Result<BinaryMask, Stopped> {
         let scale = (PIXEL / self.cell) as i32;
         let mut part = BinaryMask::empty(mask.width(), mask.height());
         for y in 0..mask.height() as usize {
+            watch.proceed_at(y)?;
             for run in mask.runs(y) {
                 if self.cells.get(run.start as i32 * scale, y as i32 * scale) {
                     part.fill(y, run);
                 }
             }
         }
-        part
+        Ok(part)
     }
 
     /// Whether a ring is a simple polygon inside the image that contains every cell.
@@ -105,19 +108,20 @@ impl Silhouette {
     }
 
     /// Cells twice as wide and high, each filled where one of its four is.
-    pub(crate) fn coarser(&self) -> Self {
+    pub(crate) fn coarser(&self, watch: &mut Watch<'_>) -> Result<Self, Stopped> {
         let halved = |side: u32| side.div_ceil(2);
         let (width, height) = (halved(self.cells.width()), halved(self.cells.height()));
         let mut cells = BinaryMask::empty(width, height);
         for y in 0..self.cells.height() as usize {
+            watch.proceed_at(y)?;
             for run in self.cells.runs(y) {
                 cells.fill(y / 2, run.start / 2..run.end.div_ceil(2));
             }
         }
-        Silhouette {
+        Ok(Silhouette {
             cells,
             cell: self.cell * 2,
             size: self.size,
-        }
+        })
     }
 }

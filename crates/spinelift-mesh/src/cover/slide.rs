@@ -101,6 +101,8 @@ fn places(ring: &Ring, ground: &Ground, edge: usize, before: u32, after: u32) ->
             });
         }
     };
+    let ends_before: Vec<Point> = at_image_edge(ground, first, p).collect();
+    let ends_after: Vec<Point> = at_image_edge(ground, second, q).collect();
     for (index, &corner) in hull.iter().enumerate() {
         let at = ground.corner(corner);
         if let Some(&next) = hull.get(index + 1) {
@@ -119,13 +121,13 @@ fn places(ring: &Ring, ground: &Ground, edge: usize, before: u32, after: u32) ->
         if let Some(line) = halving(first, second, at).filter(|&line| is_support(line)) {
             offer([first.meet(line), line.meet(second)], corner);
         }
-        for end in at_image_edge(ground, first, p) {
+        for &end in &ends_before {
             let line = Line::through(end, at);
             if is_support(line) {
                 offer([Some(end), line.meet(second)], corner);
             }
         }
-        for end in at_image_edge(ground, second, q) {
+        for &end in &ends_after {
             let line = Line::through(at, end);
             if is_support(line) {
                 offer([first.meet(line), Some(end)], corner);

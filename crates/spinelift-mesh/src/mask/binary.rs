@@ -89,6 +89,14 @@ impl BinaryMask {
         count
     }
 
+    /// Foreground of all rows.
+    pub(crate) fn area(&self) -> u64 {
+        let columns = 0..self.width as i64;
+        (0..self.height)
+            .map(|y| self.count(y, columns.clone()))
+            .sum()
+    }
+
     /// Makes a part of a row foreground.
     pub(crate) fn fill(&mut self, y: usize, columns: Range<usize>) {
         let (mut from, to) = (self.cell(columns.start, y), self.cell(columns.end, y));

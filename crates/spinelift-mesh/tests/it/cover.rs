@@ -461,7 +461,8 @@ impl Observer for Deadline {
 fn when_time_is_up_the_best_so_far_is_valid() {
     let art = spiral(200, 40.0);
     let unhurried = art.mesh(cover(24)).unwrap();
-    for questions in 0..6 {
+    // Between two rounds, and within an exchange.
+    for questions in (0..6).chain((6..200).step_by(23)) {
         let mesh = art.watched(cover(24), &mut Deadline(questions)).unwrap();
         assert_valid(&mesh);
         assert_covered(&art, &[&mesh], 0);
