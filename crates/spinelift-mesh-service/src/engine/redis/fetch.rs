@@ -2,7 +2,7 @@
 //! can take. What is left of the lanes to each image server is counted here too.
 
 use super::Shared;
-use super::scripts::TAKE;
+use super::scripts::{RETIRE, TAKE};
 use super::token;
 use super::{attempt, records};
 use crate::engine::{Claim, EngineError, Lane, Outcome};
@@ -142,6 +142,13 @@ fn enter(fetcher: &Arc<Fetcher>, client: String, server: String) -> Lane {
 
 /// Hands out jobs until it is closed. What is begun at that moment is given back.
 pub(super) async fn run(shared: Arc<Shared>) {
+    hand_out(&shared).await;
+    if let Err(error) = shared.link.run::<u8>(&RETIRE, &[&shared.node.token]).await {
+        tracing::debug!(%error, "this node may be woken once more, in vain");
+    }
+}
+
+async fn hand_out(shared: &Arc<Shared>) {
     let fetcher = &shared.fetcher;
     let _ended = fetcher.ended.clone().drop_guard();
     // The same until there is an answer: what was begun and not heard of is handed out then.
@@ -157,7 +164,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 () = fetcher.closed.cancelled() => return,
             }
         }
-        match take(&shared, &nonce, wanted).await {
+        match take(shared, &nonce, wanted).await {
             Ok(taken) => {
                 nonce = token();
                 if taken < wanted {
@@ -193,12 +200,13 @@ async fn take(shared: &Arc<Shared>, nonce: &str, wanted: usize) -> Result<usize,
         (servers, room(&busy.clients, bounds.client_lanes))
     };
     let lease = shared.lease_text();
-    let [wanted, cap, lanes, client_lanes, used] = [
+    let [wanted, cap, lanes, client_lanes, used, running] = [
         wanted,
         bounds.attempts as usize,
         bounds.lanes,
         bounds.client_lanes,
         servers.len(),
+        shared.held.count(),
     ]
     .map(|number| number.to_string());
     let mut args = vec![
@@ -210,6 +218,8 @@ async fn take(shared: &Arc<Shared>, nonce: &str, wanted: usize) -> Result<usize,
         &lanes,
         &client_lanes,
         &used,
+        &shared.node.token,
+        &running,
     ];
     for (name, left) in servers.iter().chain(&clients) {
         args.extend([name.as_str(), left]);

@@ -89,6 +89,10 @@ impl Held {
         true
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.attempts.lock().len()
+    }
+
     /// All of them, with their tokens.
     pub(super) fn all(&self) -> Vec<(JobId, String)> {
         let attempts = self.attempts.lock();

@@ -12,8 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
-/// What every node listens to.
-const CHANNELS: [&str; 4] = ["work", "due", "cancelled", "left"];
+/// What every node listens to, besides a channel of its own on which it is woken. Each message goes
+/// to all nodes: so none of these is for what every job brings about.
+const CHANNELS: [&str; 3] = ["due", "cancelled", "left"];
+
+/// The channel of one node.
+fn own_channel(shared: &Shared) -> String {
+    format!("work:{}", shared.node.token)
+}
 
 /// Pause between looks at what is watched, in case a message was lost.
 const LOOK: Duration = Duration::from_secs(2);
@@ -57,6 +63,8 @@ async fn listen(shared: &Shared, listening: PubSub) -> Result<(), RedisError> {
     let prefix = shared.link.prefix();
     let channels: Vec<_> = CHANNELS
         .iter()
+        .map(|name| (*name).to_owned())
+        .chain([own_channel(shared)])
         .map(|name| format!("{prefix}{name}"))
         .collect();
     sink.subscribe(&channels).await?;
@@ -130,7 +138,6 @@ fn heed(shared: &Shared, message: &Msg) {
         return;
     };
     match channel {
-        "work" => shared.fetcher.stirred.notify_one(),
         "due" => shared.deliveries.stirred.notify_one(),
         "left" => shared.locks.left.notify_waiters(),
         "cancelled" => {
@@ -139,6 +146,7 @@ fn heed(shared: &Shared, message: &Msg) {
                 notice.heed(shared);
             }
         }
+        own if own == own_channel(shared) => shared.fetcher.stirred.notify_one(),
         other => {
             let id = other.strip_prefix("changed:").map(JobId::parse);
             if let Some(Ok(id)) = id {

@@ -27,6 +27,7 @@ commands! {
     ACCEPT = "accept" ["queue", "accepting"];
     ACCEPT_BATCH = "accept_batch" ["queue", "accepting"];
     TAKE = "take" ["queue"];
+    RETIRE = "retire" ["queue"];
     FINISH = "finish" ["queue", "outbox", "ending", "results"];
     RELEASE = "release" ["queue"];
     CANCEL = "cancel" ["queue", "outbox", "ending"];

@@ -30,7 +30,7 @@ if next_step == 'delivered' then
 elseif is_own and next_step == 'give_up' then
   is_over('failed')
 elseif is_own then
+  -- This node has a look at what is due next, and the others do soon.
   wait_until(id, known.receiver, NOW + delay)
-  redis.call('PUBLISH', P .. 'due', '')
 end
 return 0

@@ -3,10 +3,22 @@
 -- until its job has ended or waits anew.
 -- `turns` has the clients that something waits for, `turns:<client>` their servers, each scored by
 -- when it had its turn.
+-- `idle` has the nodes that have workers without a job, each scored by how many jobs it has.
 local GROUP = 'workers'
 
 local function stream_of(client, server, again)
   return P .. (again and 'again:' or 'jobs:') .. client .. '\t' .. server
+end
+
+-- Wakes one node, of those with workers to spare the one that has the least to do: more would find
+-- nothing. Of those that are gone nobody listens; in a cluster some that listen are not counted.
+local function wake()
+  for _ = 1, 4 do
+    local node = redis.call('ZPOPMIN', P .. 'idle')[1]
+    if not node or redis.call('PUBLISH', P .. 'work:' .. node, '') > 0 then
+      return
+    end
+  end
 end
 
 local function enqueue(id, client, server, again)
@@ -23,7 +35,7 @@ local function enqueue(id, client, server, again)
     redis.call('ZADD', P .. 'turns', 'NX', turn, client)
   end
   redis.call('HSET', P .. 'job:' .. id, 'stream', stream, 'entry', entry, 'queued_at', NOW)
-  redis.call('PUBLISH', P .. 'work', '')
+  wake()
 end
 
 -- Takes an entry out of its stream, whoever may have it.

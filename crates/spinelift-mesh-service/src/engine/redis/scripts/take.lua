@@ -5,8 +5,9 @@ local node, nonce, want, cap, lease =
   ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local server_lanes, client_lanes = tonumber(ARGV[6]), tonumber(ARGV[7])
 local server_room, client_room = {}, {}
-local clients_from = 9 + 2 * tonumber(ARGV[8])
-for i = 9, #ARGV, 2 do
+local node_token, running = ARGV[9], ARGV[10]
+local clients_from = 11 + 2 * tonumber(ARGV[8])
+for i = 11, #ARGV, 2 do
   local room = i < clients_from and server_room or client_room
   room[ARGV[i]] = tonumber(ARGV[i + 1])
 end
@@ -14,6 +15,16 @@ end
 local STEPS = 1000
 local taken = {}
 
+-- A node that has workers left is woken when there is more.
+local function rest()
+  if #taken < want then
+    redis.call('ZADD', P .. 'idle', running, node_token)
+  else
+    redis.call('ZREM', P .. 'idle', node_token)
+  end
+end
+
+even_if_full()
 -- The same call, whose answer was lost.
 local before = redis.call('GET', P .. 'took:' .. node)
 if before and before:sub(1, #nonce) == nonce then
@@ -23,9 +34,9 @@ if before and before:sub(1, #nonce) == nonce then
       taken[#taken + 1] = record(P .. 'job:' .. id)
     end
   end
+  rest()
   return taken
 end
-even_if_full()
 
 local function read(stream)
   if redis.call('EXISTS', stream) == 0 then
@@ -143,4 +154,5 @@ if #taken > 0 then
   end
   redis.call('SET', P .. 'took:' .. node, table.concat(note), 'PX', lease)
 end
+rest()
 return taken

@@ -11,6 +11,7 @@ local known = fields(name, 'id', 'told', 'finished_at')
 if not known.id or known.finished_at or tonumber(known.told or 0) >= ended then
   return 'told'
 elseif owner then
+  redis.call('SET', P .. 'awaited:telling:' .. batch, '', 'PX', lease)
   return 'busy'
 end
 redis.call('SET', lock, token, 'PX', lease)

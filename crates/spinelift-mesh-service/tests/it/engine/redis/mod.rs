@@ -4,6 +4,7 @@ mod faults;
 mod kinds;
 mod nodes;
 mod proxy;
+mod waking;
 
 use super::*;
 use proxy::Proxy;
