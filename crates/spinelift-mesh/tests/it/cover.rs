@@ -425,11 +425,11 @@ fn the_reference_takes_an_interior_too() {
 
 #[test]
 fn an_interior_that_is_cut_short_by_time_says_so() {
-    let art = Art::of(90, 60, |x, y| x.abs_diff(45) + y.abs_diff(30) < 29);
-    let given = json!({
-        "alpha_threshold": 1, "binary_threshold": 0, "interior": { "vertices": 40, "min_angle": 30 },
-    });
-    let mesh = art.watched(given, &mut Deadline(1)).unwrap();
+    let image = include_bytes!("../images/shapes/comb.png");
+    let given = json!({ "interior": { "vertices": 60, "min_angle": 30 } });
+    let (parameters, _) = MeshParameters::from_json(&given).unwrap();
+    let limits = Limits::default();
+    let mesh = generate(image, &parameters, &limits, &mut Deadline(1)).unwrap();
     well_formed(&mesh).unwrap();
     assert_eq!(mesh.metadata.warnings, [Warning::TimeWasUp]);
 }
