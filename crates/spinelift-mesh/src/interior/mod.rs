@@ -63,6 +63,32 @@ impl Net {
         };
         triangulate_around(&pixels(&self.ring), &pixels(&self.points), observer)
     }
+
+    /// The triangulation, without points that are in no triangle of it: two that moved to one
+    /// place, or one that was mirrored to the outside. `None` if the outline itself is not whole.
+    fn without_unused(
+        mut self,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Triangulation>, Stopped> {
+        loop {
+            let Some(triangulation) = self.triangulation(observer)? else {
+                return Ok(None);
+            };
+            let mut used = vec![false; self.len()];
+            for &index in triangulation.triangles.iter().flatten() {
+                used[index as usize] = true;
+            }
+            let (ring, points) = used.split_at(self.ring.len());
+            if ring.contains(&false) {
+                return Ok(None);
+            }
+            if !points.contains(&false) {
+                return Ok(Some(triangulation));
+            }
+            let mut points = points.iter();
+            self.points.retain(|_| points.next() == Some(&true));
+        }
+    }
 }
 
 impl Interior<'_> {
@@ -82,7 +108,7 @@ impl Interior<'_> {
             let Some((spacing, mut net)) = self.spread(ring, parameters, asked) else {
                 break;
             };
-            self.relax(&mut net, spacing, observer)?;
+            self.relax(&mut net, spacing, budget, observer)?;
             let Some(bound) = parameters.min_angle else {
                 best = Some((0.0, net));
                 break;
@@ -97,7 +123,7 @@ impl Interior<'_> {
             asked = asked * 4 / 5;
         }
         match best {
-            Some((_, net)) => net.triangulation(observer),
+            Some((_, net)) => net.without_unused(observer),
             None => Ok(None),
         }
     }
@@ -173,11 +199,13 @@ impl Interior<'_> {
         &self,
         net: &mut Net,
         spacing: f64,
+        budget: usize,
         observer: &mut dyn Observer,
     ) -> Result<(), Stopped> {
         let polygon = Polygon::new(&net.ring);
         for _ in 0..ROUNDS {
             proceed(observer.poll())?;
+            let before = net.points.clone();
             let Some(triangulation) = net.triangulation(observer)? else {
                 return Ok(());
             };
@@ -197,6 +225,11 @@ impl Interior<'_> {
                 }
             }
             self.mirror(net);
+            // Of one half there may be more than of the other.
+            if net.len() > budget {
+                net.points = before;
+                break;
+            }
         }
         Ok(())
     }
