@@ -151,7 +151,7 @@ pub(super) struct Quality {
 
 /// What a result may be.
 #[derive(Serialize, ToSchema)]
-#[allow(dead_code, reason = "describes the answer")]
+#[allow(dead_code, clippy::large_enum_variant, reason = "describes the answer")]
 #[serde(untagged)]
 enum ResultBody {
     Mesh(Mesh),
