@@ -81,6 +81,9 @@ impl RedisEngine {
         {
             return Err(OpenError::NameTaken { name: node.name() });
         }
+        node.compare_lease(&link, options.lease)
+            .await
+            .map_err(unreachable)?;
         let shared = Arc::new(Shared {
             link,
             node,

@@ -8,6 +8,7 @@ if owner and owner ~= node_token then
   reply[1] = 0
 else
   redis.call('SET', P .. 'node:' .. node, node_token, 'PX', lease)
+  redis.call('HSET', P .. 'leases', node, lease)
 end
 
 -- Nodes are heard without a gap since then: in a gap none of them could be.
