@@ -87,6 +87,8 @@ struct Shared {
     secrets: Secrets,
     /// Something is watched that was not.
     watching: Notify,
+    /// Messages are heard, again perhaps.
+    listening: Notify,
     metrics: RedisMetrics,
 }
 

@@ -95,6 +95,7 @@ impl RedisEngine {
             locks: Locks::default(),
             secrets: Secrets::default(),
             watching: Notify::new(),
+            listening: Notify::new(),
             metrics,
         });
         let (made, making) = unbounded_channel();
