@@ -68,7 +68,10 @@ class Stage:
         places = {"-dir=/data": f"-dir={data}", "-ip=s3": f"-ip={address}", "-ip.bind=0.0.0.0": f"-ip.bind={address}"}
         arguments = [places.get(each, each) for each in service["command"]]
         self.start("s3", [self.programs["weed"], *arguments], service["environment"])
-        wait_for("s3", lambda: get(address, 8333, "/healthz")[0] == 200)
+        # As its container is asked.
+        asked = re.findall(r"http://127\.0\.0\.1:(\d+)(/\S*)", service["healthcheck"]["test"][-1])
+        assert asked
+        wait_for("s3", lambda: all(get(address, int(port), path)[0] == 200 for port, path in asked))
 
     def start_node(self, name):
         variables = {key: localized(str(value)) for key, value in self.services[name]["environment"].items()}
@@ -78,7 +81,14 @@ class Stage:
         self.start(name, [self.programs["spinelift-mesh"], "serve"], variables)
         # As its container is asked.
         health = [self.programs["spinelift-mesh"], "health"]
-        wait_for(name, lambda: subprocess.run(health, env=variables, capture_output=True).returncode == 0)
+
+        def is_healthy():
+            # Compose gives up, too, when a container ends that another waits for.
+            code = self.running[name].poll()
+            assert code is None, f"{name} ended with {code}"
+            return subprocess.run(health, env=variables, capture_output=True).returncode == 0
+
+        wait_for(name, is_healthy)
 
     def start_proxy(self):
         text = localized(Path("deploy/compose/Caddyfile").read_text())

@@ -1,21 +1,25 @@
 //! Whether the service can do its work: what `/health/ready` tells load balancers and people.
 
 use crate::engine::{Backlog, EngineError, JobEngine};
-use crate::settings::{JobBackend, Role, Settings};
+use crate::settings::{JobBackend, Role, Settings, StorageBackend};
 use crate::storage::Storage;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Longest wait for a check: a disk that hangs is as bad as one that is full.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// How long the answers of the disks are good for: probes must not wear them out.
+/// How long the answers of the disks are good for: probes must not wear them out. Those that
+/// something fails are good for no longer anywhere, so that it is soon seen when it works again.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// How long it is good for that a bucket is fine: each look at it is several requests, which cost.
+const FRESH_BUCKET: Duration = Duration::from_secs(5);
 
 /// Answers whether requests should be sent here.
 pub(crate) struct Readiness {
@@ -54,7 +58,7 @@ impl Readiness {
             queue_length: settings.max_queue_length.get(),
             job_timeout: settings.job_timeout,
             draining: AtomicBool::new(false),
-            disks: tokio::sync::Mutex::default(),
+            disks: tokio::sync::Mutex::new(Disks::of(settings)),
         }
     }
 
@@ -94,9 +98,6 @@ impl Readiness {
     /// Whether jobs and results can be written.
     async fn disks(&self) -> [Check; 2] {
         let mut disks = self.disks.lock().await;
-        if let Some(known) = disks.fresh(Instant::now()) {
-            return known.clone();
-        }
         let (engine, storage) = (Arc::clone(&self.engine), self.storage.clone());
         let (place, remedy) = (self.jobs.place, self.jobs.remedy);
         let jobs = async move {
@@ -123,15 +124,12 @@ impl Readiness {
         let Disks {
             jobs: jobs_probe,
             objects: objects_probe,
-            known,
         } = &mut *disks;
         let (jobs, objects) = tokio::join!(
-            jobs_probe.ask(place, jobs),
-            objects_probe.ask(&objects_place, objects),
+            jobs_probe.answer(place, jobs),
+            objects_probe.answer(&objects_place, objects),
         );
-        let checks = [jobs, objects];
-        *known = Some((Instant::now(), checks.clone()));
-        checks
+        [jobs, objects]
     }
 }
 
@@ -163,40 +161,73 @@ impl Jobs {
     }
 }
 
-/// What the disks answered last, and the questions that they have not answered yet.
-#[derive(Default)]
+/// Where jobs are, and where results are.
 struct Disks {
     jobs: Probe,
     objects: Probe,
-    known: Option<(Instant, [Check; 2])>,
 }
 
 impl Disks {
-    fn fresh(&self, now: Instant) -> Option<&[Check; 2]> {
-        let (at, known) = self.known.as_ref()?;
-        (now.saturating_duration_since(*at) < FRESH).then_some(known)
+    fn of(settings: &Settings) -> Self {
+        Self {
+            jobs: Probe::new(FRESH),
+            objects: Probe::new(match settings.storage_backend {
+                StorageBackend::Local => FRESH,
+                StorageBackend::S3 => FRESH_BUCKET,
+            }),
+        }
     }
 }
 
 /// A check that may hang. It is not begun again before it has ended: each one that hangs takes a
 /// thread.
-#[derive(Default)]
-struct Probe(Option<JoinHandle<Check>>);
+struct Probe {
+    asked: Option<JoinHandle<Check>>,
+    /// The last answer.
+    known: Option<(Instant, Check)>,
+    /// How long it is good for that all is fine.
+    fresh: Duration,
+}
 
 impl Probe {
+    fn new(fresh: Duration) -> Self {
+        Self {
+            asked: None,
+            known: None,
+            fresh,
+        }
+    }
+
+    /// The last answer, or a new one.
+    async fn answer(
+        &mut self,
+        what: &str,
+        check: impl Future<Output = Check> + Send + 'static,
+    ) -> Check {
+        if let Some((at, known)) = &self.known {
+            let fresh = if known.is_ok() { self.fresh } else { FRESH };
+            if at.elapsed() < fresh {
+                return known.clone();
+            }
+        }
+        let answer = self.ask(what, check).await;
+        self.known = Some((Instant::now(), answer.clone()));
+        answer
+    }
+
     async fn ask(
         &mut self,
         what: &str,
         check: impl Future<Output = Check> + Send + 'static,
     ) -> Check {
-        let task = self.0.get_or_insert_with(|| tokio::spawn(check));
+        let task = self.asked.get_or_insert_with(|| tokio::spawn(check));
         let Ok(ended) = timeout(LIMIT, task).await else {
             return Err(format!(
                 "{what} does not answer within {} s: check its disk or server",
                 LIMIT.as_secs()
             ));
         };
-        self.0 = None;
+        self.asked = None;
         ended.unwrap_or_else(|_| Err(format!("the check of {what} failed: see the log")))
     }
 }
@@ -264,6 +295,7 @@ impl Activity {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::time::advance;
 
     fn backlog(waiting: usize, oldest: u64) -> Backlog {
         Backlog {
@@ -291,23 +323,27 @@ mod tests {
         assert!(reason.contains("MAX_QUEUE_LENGTH"), "{reason}");
     }
 
-    #[test]
-    fn what_the_disks_answered_is_good_for_a_second() {
-        let now = Instant::now();
-        let known = [Ok(()), Err("full".to_owned())];
-        let disks = Disks {
-            known: Some((now, known.clone())),
-            ..Disks::default()
-        };
-        assert_eq!(disks.fresh(now + FRESH.mul_f64(0.9)), Some(&known));
-        assert_eq!(disks.fresh(now + FRESH), None);
-        assert_eq!(Disks::default().fresh(now), None);
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_good_for_its_time_and_a_failure_for_a_second() {
+        for fresh in [FRESH, FRESH_BUCKET] {
+            let mut probe = Probe::new(fresh);
+            let fails = || Err("full".to_owned());
+            for (answer, good_for) in [(Ok(()), fresh), (fails(), FRESH), (Ok(()), fresh)] {
+                let asked = answer.clone();
+                let found = probe.answer("the disk", async { asked }).await;
+                assert_eq!(found, answer, "it is asked anew");
+                advance(good_for.mul_f64(0.9)).await;
+                let unasked = async { unreachable!("the answer is good still") };
+                assert_eq!(probe.answer("the disk", unasked).await, answer);
+                advance(good_for.mul_f64(0.1)).await;
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_check_that_hangs_is_a_failure_and_is_not_begun_again() {
         let (answer, answered) = tokio::sync::oneshot::channel::<()>();
-        let mut probe = Probe::default();
+        let mut probe = Probe::new(FRESH);
         let hangs = async move { answered.await.map_err(|error| error.to_string()) };
         let reason = probe.ask("the disk", hangs).await.expect_err("hangs");
         assert!(reason.contains("the disk does not answer"), "{reason}");

@@ -5,7 +5,7 @@ use super::table::{
     BUILD_INFO, CONNECTIONS, CONNECTIONS_CAPACITY, HTTP_DURATION, HTTP_REQUESTS, JOB_SLOTS,
     QUEUE_CAPACITY, REJECTED,
 };
-use crate::settings::Settings;
+use crate::settings::{Role, Settings};
 use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, StatusCode};
 use metrics::Gauge;
@@ -63,7 +63,11 @@ impl HttpMetrics {
     pub(super) fn new(registry: Registry, settings: &Settings) -> Self {
         let set = |spec, value: usize| registry.gauge(spec, &[]).set(value as f64);
         set(QUEUE_CAPACITY, settings.max_queue_length.get());
-        set(JOB_SLOTS, settings.max_concurrent_jobs.get());
+        let slots = match settings.role {
+            Role::Api => 0,
+            Role::All | Role::Worker => settings.max_concurrent_jobs.get(),
+        };
+        set(JOB_SLOTS, slots);
         set(CONNECTIONS_CAPACITY, settings.max_connections.get());
         let build = [env!("CARGO_PKG_VERSION"), spinelift_mesh::ALGORITHM_VERSION];
         registry.gauge(BUILD_INFO, &build).set(1.0);

@@ -82,11 +82,11 @@ macro_rules! metrics {
 
 metrics! {
     QUEUE_JOBS = Gauge "spinelift_queue_jobs" []
-        "Jobs that wait for a worker.";
+        "Jobs that wait for a worker. Nodes that share jobs all tell the same: take the largest.";
     QUEUE_CAPACITY = Gauge "spinelift_queue_capacity_jobs" []
-        "Jobs that may wait: MAX_QUEUE_LENGTH.";
+        "Jobs that may wait: MAX_QUEUE_LENGTH. Nodes that share jobs all tell the same: take the largest.";
     QUEUE_OLDEST = Gauge "spinelift_queue_oldest_age_seconds" []
-        "How long the job that has waited longest has been waiting; 0 if none waits.";
+        "How long the job that has waited longest has been waiting; 0 if none waits. Nodes that share jobs all tell the same: take the largest.";
     QUEUE_WAIT = Seconds "spinelift_queue_wait_seconds" []
         "Time from a job's acceptance to its first attempt.";
 
@@ -101,7 +101,7 @@ metrics! {
     JOBS_RUNNING = Gauge "spinelift_jobs_running" []
         "Jobs that workers have, those that load their image included.";
     JOB_SLOTS = Gauge "spinelift_job_slots" []
-        "Jobs that may run with their image: MAX_CONCURRENT_JOBS.";
+        "Jobs that may run with their image: MAX_CONCURRENT_JOBS, or 0 with ROLE=api.";
     JOB_DURATION = Seconds "spinelift_job_duration_seconds" ["outcome"]
         "Time of the attempt that ended a job: completed, cached or failed.";
     STAGE_DURATION = Seconds "spinelift_stage_duration_seconds" ["stage"]
@@ -120,7 +120,7 @@ metrics! {
         "Lookups in the result cache: hit or miss.";
 
     UNDELIVERED = Gauge "spinelift_callbacks_undelivered" []
-        "Final callbacks that wait for their time or turn.";
+        "Final callbacks that wait for their time or turn. Nodes that share jobs tell all that wait for their time, and of those that wait for their turn their own: take the largest.";
     CALLBACKS = Counter "spinelift_callback_attempts_total" ["outcome"]
         "Attempts to deliver a callback: delivered, rejected (answered with another status than 2xx) or unanswered.";
     CALLBACK_DURATION = Seconds "spinelift_callback_duration_seconds" []
@@ -135,7 +135,7 @@ metrics! {
     ATTEMPTS_LOST = Counter "spinelift_attempts_lost_total" []
         "Attempts at jobs that this node had to give up because their lease was over, or the job had ended.";
     JOBS_REQUEUED = Counter "spinelift_jobs_requeued_total" []
-        "Jobs that wait again because the node that ran them was silent for JOB_LEASE.";
+        "Jobs that wait again because the node that ran them was silent for JOB_LEASE, told by the node that found it out.";
 
     HTTP_REQUESTS = Counter "spinelift_http_requests_total" ["method", "route", "status"]
         "Requests that are over, by the template of their route (none: no such path); status gone: the client left before the answer.";

@@ -463,6 +463,35 @@ async fn the_alerts_ask_for_metrics_that_exist() {
 }
 
 #[test]
+fn what_every_node_tells_of_all_is_never_added_up() {
+    let shared = METRICS
+        .iter()
+        .filter(|spec| spec.meaning.ends_with("take the largest."));
+    let mut count = 0;
+    for spec in shared {
+        for place in [
+            "deploy/grafana/spinelift-mesh.json",
+            "deploy/prometheus/alerts.yaml",
+        ] {
+            let text = fs::read_to_string(file(place)).unwrap();
+            // What stands before the name: `sum(`, or `sum by (job) (`.
+            let mut before = text.split(spec.name).collect::<Vec<_>>();
+            before.pop();
+            for text in before {
+                let function = text.trim_end_matches([' ', '\n', '(']);
+                let function = match function.strip_suffix(')') {
+                    Some(grouped) => grouped.rsplit_once(" by (").unwrap().0,
+                    None => function,
+                };
+                assert!(!function.ends_with("sum"), "{place}: {}", spec.name);
+            }
+        }
+        count += 1;
+    }
+    assert_eq!(count, 4);
+}
+
+#[test]
 fn the_metrics_are_documented_as_they_are() {
     const BEGIN: &str = "<!-- metrics: made from the code -->\n";
     const END: &str = "<!-- end of metrics -->\n";

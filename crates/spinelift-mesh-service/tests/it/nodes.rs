@@ -53,6 +53,9 @@ async fn one_accepts_another_works_and_all_answer() {
     let (cluster, origin) = (Cluster::new().await, Origin::start().await);
     let receiver = Receiver::start(async |_| Response::default()).await;
     let api = cluster.node(Role::Api).await;
+    let metrics = api.request("GET", "/metrics").send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    assert!(metrics.contains("\nspinelift_job_slots 0\n"), "{metrics}");
     let waiting = api
         .generate(
             &json!({ "image_url": origin.url("/disc.png"), "job_id": "a",

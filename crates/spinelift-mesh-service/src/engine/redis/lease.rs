@@ -22,10 +22,11 @@ pub(super) async fn keep(shared: Arc<Shared>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         // At once after an outage: others may think this node dead, and the server may have
-        // forgotten what all nodes know.
+        // forgotten what all nodes know. A node that has nothing to do hears of it by its messages.
         tokio::select! {
             _ = ticks.tick() => {}
             () = shared.link.reconnected() => {}
+            () = shared.listening.notified() => {}
         }
         if let Err(error) = beat(&shared).await {
             tracing::warn!(%error, "Redis was not told that this node lives");
@@ -58,8 +59,9 @@ async fn beat(shared: &Shared) -> Result<(), EngineError> {
         args.push(count);
         args.extend(group.iter().flatten().map(String::as_str));
     }
-    let answer: (u8, Vec<String>, Vec<String>) = shared.link.run(&HEARTBEAT, &args).await?;
-    let (has_name, jobs, deliveries) = answer;
+    type Lost = Vec<String>;
+    let answer: (u8, Lost, Lost, Lost) = shared.link.run(&HEARTBEAT, &args).await?;
+    let (has_name, jobs, deliveries, secrets) = answer;
     if has_name == 0 {
         shared.node.rename();
     }
@@ -69,6 +71,7 @@ async fn beat(shared: &Shared) -> Result<(), EngineError> {
     for lost in deliveries.chunks_exact(2) {
         shared.deliveries.lose(&lost[0], &lost[1]);
     }
+    shared.secrets.lose(&secrets);
     Ok(())
 }
 

@@ -1,14 +1,13 @@
-//! The way to the servers: one connection, which is made anew whenever it breaks.
+//! The way to the servers: scripts are run there.
 
+use super::connecting::{Connected, Connecting, keep, may_pass};
 use super::scripts::Command;
 use super::servers::{ANSWER, Connection, Servers, timed_out};
 use crate::engine::EngineError;
 use crate::metrics::RedisMetrics;
-use parking_lot::Mutex;
-use redis::{ErrorKind, FromRedisValue, RedisError, ScriptInvocation, ServerErrorKind, Value};
+use redis::{FromRedisValue, RedisError, ScriptInvocation, Value};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -18,58 +17,18 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// How often a command is sent whose answer does not come.
 const TRIES: usize = 3;
 
-/// How long a connection is waited for. During an outage nobody is kept waiting: see [`OUTAGE`].
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Without a connection for longer than this, commands fail at once.
-const OUTAGE: Duration = Duration::from_secs(2);
-
-/// Pauses between attempts to connect: at first, and at most.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-
 /// The way to the servers.
 pub(super) struct Link {
     /// What every key begins with.
     prefix: String,
-    shared: Arc<Shared>,
+    shared: Arc<Connecting>,
     closed: CancellationToken,
     _keeping: JoinSet<()>,
 }
 
-struct Shared {
-    servers: Servers,
-    connection: watch::Sender<Option<Connected>>,
-    trouble: Mutex<Trouble>,
-    /// There is a connection again.
-    reconnected: Notify,
-    metrics: RedisMetrics,
-}
-
-#[derive(Clone)]
-struct Connected {
-    number: u64,
-    since: Instant,
-    connection: Connection,
-}
-
-/// Why there is no connection.
-struct Trouble {
-    since: Instant,
-    reason: String,
-}
-
 impl Link {
     pub(super) fn new(servers: Servers, prefix: String, metrics: RedisMetrics) -> Self {
-        let shared = Arc::new(Shared {
-            servers,
-            connection: watch::Sender::new(None),
-            trouble: Mutex::new(Trouble {
-                since: Instant::now(),
-                reason: "not connected yet".into(),
-            }),
-            reconnected: Notify::new(),
-            metrics,
-        });
+        let shared = Arc::new(Connecting::new(servers, metrics));
         let mut keeping = JoinSet::new();
         keeping.spawn(keep(Arc::clone(&shared)));
         Self {
@@ -181,21 +140,7 @@ impl Link {
         if self.closed.is_cancelled() {
             return Err(EngineError::Closed);
         }
-        let mut connection = self.shared.connection.subscribe();
-        let outage = self.shared.trouble.lock().since.elapsed();
-        let patience = match connection.borrow().is_some() {
-            true => PATIENCE,
-            false => OUTAGE.saturating_sub(outage).min(PATIENCE),
-        };
-        let patience = patience.min(deadline.saturating_duration_since(Instant::now()));
-        let connected = connection.wait_for(Option::is_some);
-        if let Ok(Ok(connected)) = tokio::time::timeout(patience, connected).await
-            && let Some(connected) = &*connected
-        {
-            return Ok(connected.clone());
-        }
-        let reason = self.shared.trouble.lock().reason.clone();
-        Err(EngineError::Unavailable { reason })
+        self.shared.connected(deadline).await
     }
 
     /// Waits until a connection was made since this was called last.
@@ -229,101 +174,6 @@ fn read<T: FromRedisValue>(command: &Command, answer: Value) -> Result<T, Engine
         );
         EngineError::Unavailable { reason }
     })
-}
-
-impl Shared {
-    /// A connection is of no use any more; another is made.
-    fn broken(&self, connected: &Connected, error: &RedisError) {
-        let mut is_news = false;
-        self.connection.send_if_modified(|current| {
-            let is_current = current
-                .as_ref()
-                .is_some_and(|current| current.number == connected.number);
-            if is_current {
-                *current = None;
-                is_news = true;
-            }
-            is_current
-        });
-        if is_news {
-            *self.trouble.lock() = Trouble {
-                since: Instant::now(),
-                reason: error.to_string(),
-            };
-            tracing::warn!(%error, "the connection to Redis broke");
-        }
-    }
-}
-
-/// Connects whenever there is no connection.
-async fn keep(shared: Arc<Shared>) {
-    let mut pause = PAUSES.0;
-    let mut number = 0;
-    let mut watched = shared.connection.subscribe();
-    loop {
-        match connect(&shared.servers).await {
-            Ok(connection) => {
-                number += 1;
-                if number > 1 {
-                    shared.metrics.reconnections.increment(1);
-                    tracing::info!("connected to Redis again");
-                }
-                let since = Instant::now();
-                shared.connection.send_replace(Some(Connected {
-                    number,
-                    since,
-                    connection,
-                }));
-                shared.reconnected.notify_one();
-                // The sender lives as long as this task.
-                if watched.wait_for(Option::is_none).await.is_err() {
-                    return;
-                }
-                if since.elapsed() > PAUSES.1 {
-                    pause = PAUSES.0;
-                    continue;
-                }
-            }
-            Err(error) => shared.trouble.lock().reason = error.to_string(),
-        }
-        tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
-        pause = (pause * 2).min(PAUSES.1);
-    }
-}
-
-/// A server that loads its data, say, can be connected to, and is of no use yet.
-async fn connect(servers: &Servers) -> Result<Connection, RedisError> {
-    let connecting = async {
-        let mut connection = servers.connect().await?;
-        redis::cmd("PING")
-            .query_async::<()>(&mut connection)
-            .await?;
-        Ok(connection)
-    };
-    match tokio::time::timeout(ANSWER * 2, connecting).await {
-        Ok(connected) => connected,
-        Err(_) => Err(timed_out()),
-    }
-}
-
-/// Whether another connection may help, to another server perhaps.
-fn may_pass(error: &RedisError) -> bool {
-    let passes = matches!(
-        error.kind(),
-        ErrorKind::Io
-            | ErrorKind::ClusterConnectionNotFound
-            | ErrorKind::MasterNameNotFoundBySentinel
-            | ErrorKind::Server(
-                ServerErrorKind::BusyLoading
-                    | ServerErrorKind::Moved
-                    | ServerErrorKind::Ask
-                    | ServerErrorKind::TryAgain
-                    | ServerErrorKind::ClusterDown
-                    | ServerErrorKind::MasterDown
-                    | ServerErrorKind::ReadOnly
-            )
-    );
-    passes || error.is_connection_dropped() || error.is_unrecoverable_error()
 }
 
 fn unavailable(error: &RedisError) -> EngineError {

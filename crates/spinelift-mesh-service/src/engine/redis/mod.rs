@@ -6,12 +6,13 @@
 //!   workers can take (`fetch`) and says again and again that it goes on with them; those of a node
 //!   that is silent for a lease are taken from it (`lease`). Each attempt has a token of its own,
 //!   without which it can end nothing.
-//! * Deliveries are leased to nodes in the same way (`deliveries`).
+//! * Deliveries are leased to nodes in the same way (`outbox`).
 //! * Messages hasten what would be found out anyway (`news`).
 
 mod accept;
 mod attempt;
 mod checks;
+mod connecting;
 mod deliveries;
 mod fetch;
 mod held;
@@ -20,6 +21,9 @@ mod link;
 mod locks;
 mod news;
 mod node;
+mod open_error;
+mod opening;
+mod outbox;
 mod progress;
 mod reading;
 mod records;
@@ -31,6 +35,8 @@ mod servers;
 mod url;
 
 pub use checks::Unsuitable;
+pub use open_error::OpenError;
+pub use opening::Options;
 pub use url::RedisUrl;
 
 use super::live::Watch;
@@ -55,78 +61,11 @@ use parking_lot::Mutex;
 use progress::Made;
 use scripts::CHECK;
 use secrets::Secrets;
-use servers::Servers;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
-
-/// How an engine is to be opened.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The servers.
-    pub url: RedisUrl,
-    /// A PEM file of the authorities that are trusted; the system's if there is none.
-    pub authorities: Option<PathBuf>,
-    /// What all keys begin with, in braces: services with other namespaces know nothing of them.
-    pub namespace: String,
-    /// The name of this node; one that nobody else has, if there is none.
-    pub node: Option<String>,
-    /// How long what a node holds is its own after it was heard last.
-    pub lease: Duration,
-    /// Whether this node makes deliveries.
-    pub delivers: bool,
-    /// The bounds.
-    pub bounds: Bounds,
-}
-
-/// Why an engine could not be opened.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// The file of authorities cannot be read.
-    #[error("the certificates in {} (REDIS_CA_FILE) cannot be read: {source}", path.display())]
-    Authorities {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The URL, or the certificates, cannot be used.
-    #[error("{url} (REDIS_URL) cannot be used: {reason}")]
-    Url {
-        /// The URL, without its secrets.
-        url: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The server cannot be reached.
-    #[error("{url} (REDIS_URL) cannot be reached: {reason}")]
-    Unreachable {
-        /// The URL, without its secrets.
-        url: String,
-        /// Why.
-        reason: String,
-    },
-    /// The server is not fit to be entrusted with jobs.
-    #[error("{url} (REDIS_URL): {reason}")]
-    Unsuitable {
-        /// The URL, without its secrets.
-        url: String,
-        /// Why.
-        reason: Unsuitable,
-    },
-    /// Another node has the name.
-    #[error(
-        "another node named {name} is running (NODE_NAME); each needs a name of its own, or none"
-    )]
-    NameTaken {
-        /// The name.
-        name: String,
-    },
-}
 
 /// [`JobEngine`] in Redis.
 pub struct RedisEngine {
@@ -148,6 +87,8 @@ struct Shared {
     secrets: Secrets,
     /// Something is watched that was not.
     watching: Notify,
+    /// Messages are heard, again perhaps.
+    listening: Notify,
     metrics: RedisMetrics,
 }
 
@@ -159,87 +100,11 @@ impl Shared {
 }
 
 impl RedisEngine {
-    /// Connects, looks whether the server is fit, takes the node's name and begins to work.
-    ///
-    /// # Errors
-    /// See [`OpenError`].
-    pub async fn open(options: Options) -> Result<Self, OpenError> {
-        Self::open_counting(options, RedisMetrics::default()).await
-    }
-
-    pub(crate) async fn open_counting(
-        options: Options,
-        metrics: RedisMetrics,
-    ) -> Result<Self, OpenError> {
-        // An error means that a provider is installed already, which serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let authorities = options.authorities.as_deref().map(read).transpose()?;
-        let url = &options.url;
-        let servers = Servers::new(url, authorities).map_err(|error| OpenError::Url {
-            url: url.to_string(),
-            reason: error.to_string(),
-        })?;
-        let prefix = format!("{{{}}}:", options.namespace);
-        let link = Link::new(servers, prefix, metrics.clone());
-        let unreachable = |error: EngineError| OpenError::Unreachable {
-            url: url.to_string(),
-            reason: error.to_string(),
-        };
-        checks::inspect(&link)
-            .await
-            .map_err(unreachable)?
-            .map_err(|reason| OpenError::Unsuitable {
-                url: url.to_string(),
-                reason,
-            })?;
-        let node = Node::new(options.node.as_deref());
-        if !node
-            .take_name(&link, options.lease)
-            .await
-            .map_err(unreachable)?
-        {
-            return Err(OpenError::NameTaken { name: node.name() });
-        }
-        let shared = Arc::new(Shared {
-            link,
-            node,
-            lease: options.lease,
-            bounds: options.bounds,
-            fetcher: Arc::new(Fetcher::new()),
-            held: Held::default(),
-            deliveries: Deliveries::new(options.bounds.delivery_lanes, options.delivers),
-            locks: Locks::default(),
-            secrets: Secrets::default(),
-            watching: Notify::new(),
-            metrics,
-        });
-        let (made, making) = unbounded_channel();
-        let mut tasks = JoinSet::new();
-        tasks.spawn(lease::keep(Arc::clone(&shared)));
-        tasks.spawn(lease::reap(Arc::clone(&shared)));
-        tasks.spawn(news::run(Arc::clone(&shared)));
-        tasks.spawn(fetch::run(Arc::clone(&shared)));
-        tasks.spawn(deliveries::run(Arc::clone(&shared)));
-        tasks.spawn(progress::run(Arc::clone(&shared), making));
-        Ok(Self {
-            shared,
-            made,
-            tasks: Mutex::new(tasks),
-        })
-    }
-
     /// The name of this node.
     #[must_use]
     pub fn node(&self) -> String {
         self.shared.node.name()
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, OpenError> {
-    std::fs::read(path).map_err(|source| OpenError::Authorities {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 /// A name that nothing else has.
@@ -364,7 +229,7 @@ impl JobEngine for RedisEngine {
         fetch::finish(shared).await;
         let mut tasks = std::mem::take(&mut *self.tasks.lock());
         tasks.shutdown().await;
-        deliveries::give_back(shared).await;
+        outbox::give_back(shared).await;
         shared.node.leave(&shared.link).await;
         shared.link.close();
     }
@@ -373,7 +238,7 @@ impl JobEngine for RedisEngine {
 #[async_trait]
 impl Outbox for RedisEngine {
     async fn due(&self) -> Result<Option<(Delivery, Lane)>, EngineError> {
-        deliveries::due(&self.shared).await
+        outbox::due(&self.shared).await
     }
 
     async fn attempted(
@@ -382,15 +247,15 @@ impl Outbox for RedisEngine {
         attempt: Attempt,
         next: Next,
     ) -> Result<(), EngineError> {
-        deliveries::attempted(&self.shared, delivery, attempt, next).await
+        outbox::attempted(&self.shared, delivery, attempt, next).await
     }
 
     async fn deliveries(&self, of: &JobId) -> Result<Vec<DeliveryRecord>, EngineError> {
-        deliveries::list(&self.shared, of).await
+        outbox::list(&self.shared, of).await
     }
 
     async fn replay(&self, of: &JobId, id: &DeliveryId) -> Result<Replayed, EngineError> {
-        deliveries::replay(&self.shared, of, id).await
+        outbox::replay(&self.shared, of, id).await
     }
 
     async fn telling(&self, batch: &JobId, ended: u32) -> Option<Turn> {
@@ -402,7 +267,7 @@ impl Outbox for RedisEngine {
     }
 
     async fn undelivered(&self) -> Result<usize, EngineError> {
-        deliveries::undelivered(&self.shared).await
+        outbox::undelivered(&self.shared).await
     }
 }
 

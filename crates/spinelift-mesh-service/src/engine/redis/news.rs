@@ -68,6 +68,7 @@ async fn listen(shared: &Shared, listening: PubSub) -> Result<(), RedisError> {
         .map(|name| format!("{prefix}{name}"))
         .collect();
     sink.subscribe(&channels).await?;
+    shared.listening.notify_one();
     everything_changed(shared);
     let mut watched = HashSet::new();
     let mut look = tokio::time::interval(LOOK);

@@ -1,7 +1,7 @@
 //! Who this node is: no two that run have one name.
 
 use super::link::Link;
-use super::scripts::{ENTER, LEAVE};
+use super::scripts::{COMPARE, ENTER, LEAVE};
 use super::token;
 use crate::engine::EngineError;
 use parking_lot::RwLock;
@@ -48,6 +48,29 @@ impl Node {
             }
             tokio::time::sleep(lease / 10).await;
         }
+    }
+
+    /// Tells the other nodes the lease of this one. It may differ from theirs, as it has to while it
+    /// is being changed one node after the other; but nobody should leave it at that.
+    pub(super) async fn compare_lease(
+        &self,
+        link: &Link,
+        lease: Duration,
+    ) -> Result<(), EngineError> {
+        let (name, milliseconds) = (self.name(), lease.as_millis().to_string());
+        let others: Vec<(String, u64)> = link.run(&COMPARE, &[&name, &milliseconds]).await?;
+        if let Some((other, others_lease)) = others.first() {
+            tracing::warn!(
+                node = name,
+                lease = lease.as_secs_f64(),
+                other_node = other,
+                other_lease = Duration::from_millis(*others_lease).as_secs_f64(),
+                nodes = others.len(),
+                "JOB_LEASE differs between nodes that run: the longest counts for all of them, until \
+                 it is set to the same everywhere"
+            );
+        }
+        Ok(())
     }
 
     /// Gives the name back.

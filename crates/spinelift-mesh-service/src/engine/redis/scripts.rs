@@ -51,9 +51,10 @@ commands! {
     GIVE_BACK = "give_back" ["outbox"];
     UNDELIVERED = "undelivered" [];
     HEARTBEAT = "heartbeat" ["queue"];
-    REAP = "reap" ["queue"];
+    REAP = "reap" ["queue", "leases"];
     ENTER = "enter" [];
     LEAVE = "leave" [];
+    COMPARE = "compare" ["leases"];
     TELL = "tell" [];
     CHECK = "check" [];
     INSPECT = "inspect" [];

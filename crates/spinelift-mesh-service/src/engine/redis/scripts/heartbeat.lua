@@ -8,6 +8,7 @@ if owner and owner ~= node_token then
   reply[1] = 0
 else
   redis.call('SET', P .. 'node:' .. node, node_token, 'PX', lease)
+  redis.call('HSET', P .. 'leases', node, lease)
 end
 
 -- Nodes are heard without a gap since then: in a gap none of them could be.
@@ -61,8 +62,12 @@ each(2, function(name, token)
   end
 end)
 -- Nodes that run know the secrets; a server that lost its data learns them from the first.
+local others = {}
 each(2, function(name, value)
   redis.call('HSETNX', P .. 'secrets', name, value)
+  if redis.call('HGET', P .. 'secrets', name) ~= value then
+    others[#others + 1] = name
+  end
 end)
-reply[2], reply[3] = lost_jobs, lost_deliveries
+reply[2], reply[3], reply[4] = lost_jobs, lost_deliveries, others
 return reply

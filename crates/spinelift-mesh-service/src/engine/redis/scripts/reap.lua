@@ -1,14 +1,19 @@
 -- Looks at some of the streams for attempts that nobody has gone on with for a lease: their jobs
 -- wait again. Answers with the next cursor, how many do, and those that have no attempt left, each
 -- as id, token and number of attempts.
-local cursor, lease, cap, round = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local cursor, lease, cap, round = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 -- One node at a time looks, whichever.
 if cursor == '0' and not redis.call('SET', P .. 'reaping', '', 'NX', 'PX', round) then
   return { '0', 0, {} }
 end
+-- While the lease is being changed, one node after the other, the longest counts: whoever has it is
+-- heard that seldom.
+for _, each in ipairs(leases()) do
+  lease = math.max(lease, each[2])
+end
 -- After an outage all nodes have a lease to be heard again.
 local heard = fields(P .. 'heard', 'last', 'since')
-if not heard.last or NOW - heard.last > lease * 2 / 3 or NOW - heard.since <= tonumber(lease) then
+if not heard.last or NOW - heard.last > lease * 2 / 3 or NOW - heard.since <= lease then
   return { '0', 0, {} }
 end
 even_if_full()

@@ -1,6 +1,7 @@
 //! A server that goes, comes back, forgets, or is meddled with; answers that are lost.
 
 use super::*;
+use crate::harness::Log;
 use spinelift_mesh_service::engine::AcceptedBatch;
 
 /// Writes all to disk, at once.
@@ -123,6 +124,54 @@ async fn a_server_that_forgot_everything_is_worked_with_anew() {
 }
 
 #[tokio::test]
+async fn a_node_that_starts_first_after_a_loss_goes_by_the_secrets_of_before() {
+    let store = Namespace::of(RedisServer::start(&[]).await).await;
+    let proxy = Proxy::start(store.server.port(), "").await;
+    let minute = Duration::from_secs(60);
+    let running = store.open_through(&proxy, minute).await;
+    let secret = running.secret("s").await.unwrap();
+    proxy.be_silent(true);
+    store.server.kill();
+    store.server.run().await;
+    let mut options = store.options(BOUNDS);
+    options.lease = minute;
+    let first = RedisEngine::open(options).await.unwrap();
+    let connection = store.server.connect().await.unwrap();
+    let heard = eventually("it is heard", || {
+        let mut ask = ::redis::cmd("EXISTS");
+        ask.arg("{own}:heard");
+        let mut connection = connection.clone();
+        async move {
+            let heard: u8 = ask.query_async(&mut connection).await.unwrap();
+            (heard == 1).then_some(())
+        }
+    });
+    let (found, ()) = tokio::join!(first.secret("s"), async {
+        heard.await;
+        proxy.be_silent(false);
+    });
+    assert_eq!(found, Ok(secret));
+}
+
+#[tokio::test]
+async fn a_node_whose_secrets_are_no_longer_those_of_others_says_so() {
+    let log = Log::keep();
+    let store = Namespace::new().await;
+    let engine = store.open().await;
+    let name = "strange-to-others";
+    engine.secret(name).await.unwrap();
+    store.command(&format!("HSET @secrets {name} other")).await;
+    eventually("it says so", || async {
+        let text = log.text();
+        let mut lines = text
+            .lines()
+            .filter(|line| line.contains("restart this node"));
+        lines.any(|line| line.contains(name)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_group_that_somebody_removes_is_made_anew_and_no_job_is_lost() {
     let store = Namespace::new().await;
     let engine = store.open().await;
@@ -175,7 +224,7 @@ async fn nothing_is_left_of_what_has_ended_and_been_deleted() {
         .filter(|key| *key != "reaping" && !key.starts_with("node:"))
         .collect();
     keys.sort_unstable();
-    let lasting: [&str; 4] = ["cache_bytes", "heard", "seq", "turn"];
+    let lasting: [&str; 5] = ["cache_bytes", "heard", "leases", "seq", "turn"];
     let turns: Vec<_> = keys.iter().filter(|key| key.starts_with("turns")).collect();
     assert!(turns.len() <= 2, "{turns:?}");
     let keys: Vec<_> = keys

@@ -1,6 +1,7 @@
 //! Several nodes: what one does, the others see, and who is silent loses what he has.
 
 use super::*;
+use crate::harness::Log;
 use spinelift_mesh_service::engine::{AcceptedBatch, Attempt, Cancelled, NewBatch, Next, Work};
 
 async fn two(store: &Namespace) -> [RedisEngine; 2] {
@@ -77,6 +78,38 @@ async fn a_node_that_is_silent_for_a_lease_loses_its_job_and_cannot_end_it() {
     assert_eq!(fenced, Ok(Fenced::Recorded));
     let deliveries = other.deliveries(&id("a")).await.unwrap();
     assert_eq!(deliveries.len(), 1, "the end is told once");
+}
+
+#[tokio::test]
+async fn of_different_leases_the_longest_counts_and_who_starts_with_another_says_so() {
+    let log = Log::keep();
+    let store = Namespace::new().await;
+    let proxy = Proxy::start(store.server.port(), "").await;
+    let patient = store.open_through(&proxy, 3 * SHORT).await;
+    patient.accept(job("a")).await.unwrap();
+    let first = claim(&patient).await;
+    let mut options = store.options(BOUNDS);
+    options.lease = SHORT;
+    let hasty = RedisEngine::open(options).await.unwrap();
+    let text = log.text();
+    let mut lines = text.lines().filter(|line| line.contains("JOB_LEASE"));
+    let warning = lines.find(|line| line.contains(&hasty.node())).unwrap();
+    let warning: serde_json::Value = serde_json::from_str(warning).unwrap();
+    let fields = &warning["fields"];
+    assert_eq!(
+        (&fields["lease"], &fields["other_lease"]),
+        (&json!(1.0), &json!(3.0))
+    );
+    assert_eq!(fields["other_node"], patient.node());
+    proxy.be_silent(true);
+    let second = claim(&hasty).await;
+    assert_eq!((second.job.id.as_str(), second.job.attempts), ("a", 2));
+    let mut lives = ::redis::cmd("EXISTS");
+    lives.arg(format!("{{{}}}:node:{}", store.name, patient.node()));
+    let mut connection = store.server.connect().await.unwrap();
+    let lives: u8 = lives.query_async(&mut connection).await.unwrap();
+    assert_eq!(lives, 0, "its own lease was over");
+    drop(first);
 }
 
 #[tokio::test]
