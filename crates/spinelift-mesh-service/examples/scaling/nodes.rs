@@ -18,7 +18,7 @@ impl Node {
             .args(["serve", "--port", "0"])
             .current_dir(directory.path())
             .env("ALLOWED_PRIVATE_HOSTS", format!("{here},127.0.0.1"))
-            .env("LOG_LEVEL", "error")
+            .env("LOG_LEVEL", "off")
             .env("MAX_JOBS_PER_CLIENT", "1000000")
             .envs(environment.iter().map(|(name, value)| (*name, value)))
             .stdout(Stdio::piped())

@@ -87,8 +87,11 @@ impl Usage {
         if let (Some(now), Some(before)) = (&self.s3, &before.s3) {
             for (kind, number) in &now.requests {
                 let known = before.requests.get(kind).copied().unwrap_or(0);
-                let number = (number - known) as f64;
-                row(format!("S3: {kind}"), each(number, jobs, 3));
+                // Of a start and of the sweeper there is no more than one.
+                if number - known > jobs as u64 / 100 {
+                    let number = (number - known) as f64;
+                    row(format!("S3: {kind}"), each(number, jobs, 3));
+                }
             }
             let sent = (now.sent - before.sent) as f64;
             let received = (now.received - before.received) as f64;
