@@ -1,17 +1,22 @@
 //! Parameters and an image → mesh.
 //!
 //! Ten bytes of parameters, then one that says what follows: an image file, or a small mask in
-//! one of three notations, which spares the fuzzer checksums and compression.
+//! one of three notations, which spares the fuzzer checksums and compression. For covers and
+//! interiors, a byte for each option follows.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use serde_json::{Map, Value, json};
 use spinelift_mesh::contour::find_main_contour;
 use spinelift_mesh::edges::Edges;
 use spinelift_mesh::error::{Interrupted, TriangulationError};
 use spinelift_mesh::image::AlphaSink;
 use spinelift_mesh::mask::MaskBuilder;
 use spinelift_mesh::outline::Outline;
-use spinelift_mesh::parameters::{PARAMETERS, ParameterKind};
+use spinelift_mesh::parameters::{
+    IslandMode, OPTIONS, OptionKind, OutlineMode, PARAMETERS, ParameterKind,
+};
+use spinelift_mesh::quality::Quality;
 use spinelift_mesh::triangulation::{Bounds, Repair, area_bound, triangulate};
 use spinelift_mesh::uv::texture_coordinates;
 use spinelift_mesh::{ALGORITHM_VERSION, Limits, Mesh, MeshError, MeshParameters, Metadata};
@@ -28,9 +33,26 @@ fuzz_target!(|input: &[u8]| {
     let Some((head, rest)) = input.split_first_chunk::<10>() else {
         return;
     };
-    let parameters = parameters(&head[..9]);
-    match head[9] % 4 {
+    let mut given = parameters(&head[..9]);
+    let (notation, rest) = match head[9] % 8 {
+        notation @ 0..4 => (notation, rest),
+        notation => {
+            let Some((bytes, rest)) = rest.split_first_chunk::<8>() else {
+                return;
+            };
+            set_options(bytes, &mut given);
+            (notation - 4, rest)
+        }
+    };
+    let (parameters, warnings) = MeshParameters::from_json(&given.into()).expect("in range");
+    assert!(warnings.is_empty());
+    match notation {
         0 => from_file(rest, &parameters),
+        notation if parameters.outline.mode == OutlineMode::Cover => {
+            if let Some(picture) = Picture::read(notation, rest) {
+                from_file(&picture.file(), &parameters);
+            }
+        }
         notation => {
             if let Some(picture) = Picture::read(notation, rest) {
                 from_picture(&picture, &parameters);
@@ -40,7 +62,7 @@ fuzz_target!(|input: &[u8]| {
 });
 
 /// One byte for each parameter, spread over its range.
-fn parameters(bytes: &[u8]) -> MeshParameters {
+fn parameters(bytes: &[u8]) -> Map<String, Value> {
     let share = |byte: u8| f64::from(byte) / 255.0;
     let values = PARAMETERS.iter().zip(bytes).map(|(spec, &byte)| {
         let value = spec.minimum + share(byte) * (spec.maximum - spec.minimum);
@@ -50,10 +72,26 @@ fn parameters(bytes: &[u8]) -> MeshParameters {
         };
         (spec.name.to_owned(), value)
     });
-    let object = serde_json::Value::Object(values.collect());
-    let (parameters, warnings) = MeshParameters::from_json(&object).expect("in range");
-    assert!(warnings.is_empty());
-    parameters
+    values.collect()
+}
+
+/// A cover, with one byte for each option: 0 leaves it out.
+fn set_options(bytes: &[u8; 8], given: &mut Map<String, Value>) {
+    given.insert("outline".to_owned(), json!({ "mode": "cover" }));
+    let options = OPTIONS
+        .iter()
+        .filter(|spec| !matches!(spec.name, "mode" | "deadline_ms"));
+    for (spec, &byte) in options.zip(bytes).filter(|(_, byte)| **byte > 0) {
+        let spread = |minimum: f64, maximum: f64| {
+            minimum + f64::from(byte - 1) / 254.0 * (maximum - minimum)
+        };
+        let value = match spec.kind {
+            OptionKind::Choice(words) => words[usize::from(byte) % words.len()].into(),
+            OptionKind::Integer { minimum, maximum } => spread(minimum, maximum).round().into(),
+            OptionKind::Number { minimum, maximum } => spread(minimum, maximum).min(maximum).into(),
+        };
+        spec.put(value, given);
+    }
 }
 
 fn from_file(image: &[u8], parameters: &MeshParameters) {
@@ -61,7 +99,18 @@ fn from_file(image: &[u8], parameters: &MeshParameters) {
     match run() {
         Ok(mesh) => {
             let Metadata { width, height, .. } = mesh.metadata;
-            check_mesh(&mesh, area_bound(parameters, width, height));
+            let is_cover = parameters.outline.mode == OutlineMode::Cover;
+            let bound = match parameters.interior.is_wanted() {
+                true => None,
+                false => area_bound(parameters, width, height),
+            };
+            let wants_all = parameters.outline.islands != IslandMode::Largest;
+            for part in mesh.parts() {
+                check_mesh(part, bound);
+                if is_cover && wants_all && parameters.alpha_threshold <= 1 {
+                    assert_eq!(part.metadata.quality.pixels_cut, 0);
+                }
+            }
             assert_eq!(mesh.to_json(), run().expect("as before").to_json());
         }
         Err(error @ (MeshError::Parameters(_) | MeshError::Stopped { .. })) => {
@@ -127,6 +176,21 @@ impl Picture {
     }
 }
 
+impl Picture {
+    /// The same as a PNG.
+    fn file(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, self.width as u32, self.height as u32);
+        encoder.set_color(png::ColorType::GrayscaleAlpha);
+        encoder.set_compression(png::Compression::Fastest);
+        let pixels: Vec<u8> = self.alpha.iter().flat_map(|&alpha| [0, alpha]).collect();
+        let mut writer = encoder.write_header().expect("a size");
+        writer.write_image_data(&pixels).expect("in memory");
+        drop(writer);
+        bytes
+    }
+}
+
 fn from_picture(picture: &Picture, parameters: &MeshParameters) {
     let run = || mesh(picture, parameters).map(|mesh| mesh.to_json());
     assert_eq!(run(), run());
@@ -170,7 +234,9 @@ fn mesh(picture: &Picture, parameters: &MeshParameters) -> Option<Mesh> {
             parameters: *parameters,
             algorithm_version: ALGORITHM_VERSION,
             warnings: Vec::new(),
+            quality: Quality::default(),
         },
+        islands: Vec::new(),
         uvs: texture_coordinates(&found.vertices, width, height),
         boundary_indices: found.rings.concat(),
         vertices: found.vertices,

@@ -134,6 +134,8 @@ const GENERATE_EXAMPLES: &str = "\
 Examples:
   spinelift-mesh generate hero.png -o mesh.json --preview mesh.svg
   spinelift-mesh generate hero.png --detail-factor 0.03 | jq .metadata
+  spinelift-mesh generate hero.png --outline cover --max-vertices 12 --padding 0.5
+  spinelift-mesh generate hero.png --preset full-coverage-bend --deadline 50ms
   curl -s https://example.com/hero.png | spinelift-mesh generate - > mesh.json";
 
 #[derive(Debug, Args)]

@@ -1,9 +1,10 @@
 //! `spinelift-mesh generate`: one image, one mesh.
 
 use crate::cli::GenerateArgs;
-use crate::console::{Console, count, duration};
+use crate::console::{Console, duration};
 use crate::failure::{Failure, Problem};
 use crate::interrupt::Interrupt;
+use crate::measures::Measures;
 use crate::output::Destination;
 use crate::recipe::{Recipe, Unmade, json};
 use spinelift_mesh::export::svg;
@@ -55,12 +56,11 @@ pub(crate) fn run(args: GenerateArgs, console: &mut Console) -> Result<(), Failu
 
     let metadata = &mesh.metadata;
     console.note(format_args!(
-        "{}: {} × {} pixels, {}, {}, {}",
+        "{}: {} × {} pixels, {}, {}",
         source.name(),
         metadata.width,
         metadata.height,
-        count(metadata.vertex_count, "vertex", "vertices"),
-        count(metadata.triangle_count, "triangle", "triangles"),
+        Measures::of(&mesh),
         duration(taken),
     ));
     // The recipe's own have been told.

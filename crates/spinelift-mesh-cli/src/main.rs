@@ -10,6 +10,7 @@ mod generate;
 mod health;
 mod interrupt;
 mod log;
+mod measures;
 mod output;
 mod parameters;
 mod recipe;

@@ -4,12 +4,15 @@ use crate::failure::{Failure, Problem};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use serde_json::{Map, Value};
-use spinelift_mesh::parameters::{PARAMETERS, PRESETS, ParameterKind, Preset};
+use spinelift_mesh::parameters::{
+    OPTION_GROUPS, OPTIONS, OptionKind, OptionSpec, PARAMETERS, PRESETS, ParameterKind, Preset,
+};
 use spinelift_mesh::{MeshParameters, Warning};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const HEADING: &str = "Mesh parameters";
+const OPTIONS_HEADING: &str = "Outlines that lose no pixel, and interiors";
 
 /// What was given on the command line; [`read`](Self::read) makes parameters of it.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +47,8 @@ impl Args for ParameterArgs {
             .value_parser(value_parser!(PathBuf))
             .help_heading(HEADING)
             .help("JSON file with parameters by name; flags override it");
-        command.arg(preset()).args(flags).arg(file)
+        let options = OPTIONS.map(|spec| option(&spec));
+        command.arg(preset()).args(flags).arg(file).args(options)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -69,6 +73,11 @@ impl FromArgMatches for ParameterArgs {
                 self.given.insert(spec.name.to_owned(), value.clone());
             }
         }
+        for spec in &OPTIONS {
+            if let Some(value) = matches.get_one::<Value>(spec.flag) {
+                spec.put(value.clone(), &mut self.given);
+            }
+        }
         Ok(())
     }
 }
@@ -80,7 +89,7 @@ impl ParameterArgs {
             Some(path) => read_file(path)?,
             None => Map::new(),
         };
-        parameters.extend(self.given);
+        lay_over(&mut parameters, self.given);
         let base = self
             .preset
             .map_or(MeshParameters::DEFAULT, |preset| preset.parameters);
@@ -90,6 +99,75 @@ impl ParameterArgs {
             Failure::Usage(format!("{}: {errors}", path.display()))
         })
     }
+}
+
+/// Flags over a file; of an object in it, what no flag names stays.
+fn lay_over(parameters: &mut Map<String, Value>, given: Map<String, Value>) {
+    for (name, value) in given {
+        match (parameters.get_mut(&name), value) {
+            (Some(Value::Object(group)), Value::Object(given)) => group.extend(given),
+            // What is no group is told of as it stands in the file.
+            (Some(other), Value::Object(_))
+                if OPTION_GROUPS.contains(&name.as_str()) && !other.is_null() => {}
+            (_, value) => {
+                parameters.insert(name, value);
+            }
+        }
+    }
+}
+
+/// The flag of an optional parameter.
+fn option(spec: &OptionSpec) -> Arg {
+    let spec = *spec;
+    let arg = Arg::new(spec.flag)
+        .long(spec.flag)
+        .allow_negative_numbers(true)
+        .help_heading(OPTIONS_HEADING);
+    let help = |range: String| {
+        format!(
+            "{} [default: {}]{range}",
+            spec.description.replace("max_overdraw", "--max-overdraw"),
+            spec.default.replace("max_overdraw", "--max-overdraw"),
+        )
+    };
+    match spec.kind {
+        OptionKind::Choice(words) => arg
+            .value_name("WORD")
+            .value_parser(PossibleValuesParser::new(words).map(Value::from))
+            .help(help(String::new())),
+        OptionKind::Integer { minimum, maximum } if spec.name == DEADLINE => arg
+            .value_name("TIME")
+            .value_parser(move |text: &str| deadline(&spec, text))
+            .help(help(format!(
+                " [range: {minimum}ms to {}s]",
+                maximum / 1000.0
+            ))),
+        OptionKind::Integer { minimum, maximum } => arg
+            .value_name("INTEGER")
+            .value_parser(move |text: &str| spec.parse(text))
+            .help(help(format!(" [range: {minimum} to {maximum}]"))),
+        OptionKind::Number { minimum, maximum } => arg
+            .value_name("NUMBER")
+            .value_parser(move |text: &str| spec.parse(text))
+            .help(help(format!(" [range: {minimum} to {maximum}]"))),
+    }
+}
+
+/// On the command line a time has its unit.
+const DEADLINE: &str = "deadline_ms";
+
+/// `50ms`, `1.5s`.
+fn deadline(spec: &OptionSpec, text: &str) -> Result<Value, String> {
+    let milliseconds = match text.strip_suffix("ms") {
+        Some(number) => number.parse::<f64>().ok(),
+        None => text
+            .strip_suffix('s')
+            .and_then(|number| number.parse::<f64>().ok())
+            .map(|seconds| seconds * 1000.0),
+    };
+    let milliseconds = milliseconds.ok_or("must be a time such as 50ms or 1.5s")?;
+    spec.parse(&milliseconds.round().to_string())
+        .map_err(|error| error.to_string())
 }
 
 /// The flag that names a preset; a wrong name is answered with those that exist.
@@ -131,6 +209,7 @@ fn read_file(path: &Path) -> Result<Map<String, Value>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use spinelift_mesh::parameters::{IslandMode, OutlineMode};
     use std::io::Write;
 
     fn parse(args: &[&str]) -> Result<ParameterArgs, clap::Error> {
@@ -168,6 +247,63 @@ mod tests {
                 assert_eq!(error.exit_code(), 2);
             }
         }
+    }
+
+    #[test]
+    fn every_option_has_its_flag() {
+        for spec in &OPTIONS {
+            let flag = format!("--{}", spec.flag);
+            let (good, bad) = match spec.kind {
+                OptionKind::Choice(words) => (words[1].to_owned(), "best".to_owned()),
+                OptionKind::Integer { maximum, .. } if spec.name == DEADLINE => (
+                    format!("{}s", maximum / 1000.0),
+                    format!("{}ms", maximum + 1.0),
+                ),
+                OptionKind::Integer { minimum, maximum }
+                | OptionKind::Number { minimum, maximum } => {
+                    (maximum.to_string(), (minimum - 1.0).to_string())
+                }
+            };
+            let (parameters, _) = parse(&[&flag, &good])
+                .expect("allowed")
+                .read()
+                .expect("valid");
+            assert_ne!(parameters, MeshParameters::DEFAULT, "{flag}");
+            let error = parse(&[&flag, &bad]).expect_err("not allowed");
+            assert!(error.to_string().contains(&flag), "{error}");
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn a_deadline_has_its_unit() {
+        for (text, milliseconds) in [("50ms", 50), ("1.5s", 1500), ("0ms", 0)] {
+            let args = parse(&["--deadline", text]).expect("a time");
+            let (parameters, _) = args.read().expect("valid");
+            assert_eq!(parameters.deadline_ms, Some(milliseconds), "{text}");
+        }
+        for bad in ["50", "ms", "1h", "NaNs", "601s"] {
+            let error = parse(&["--deadline", bad]).expect_err("no time in the range");
+            assert!(error.to_string().contains("--deadline"), "{error}");
+        }
+    }
+
+    #[test]
+    fn flags_lie_over_the_groups_of_a_file_and_a_preset() {
+        let file = file("{\"outline\": {\"padding\": 2, \"max_vertices\": 9}}");
+        let path = file.path().to_str().expect("UTF-8");
+        let args = ["--preset", "full-coverage", "--params", path];
+        let args = [&args[..], &["--max-vertices", "8", "--islands", "separate"]].concat();
+        let (parameters, warnings) = parse(&args).expect("valid").read().expect("valid");
+        assert!(warnings.is_empty(), "{warnings:?}");
+        let outline = parameters.outline;
+        assert_eq!((outline.max_vertices, outline.padding), (Some(8), 2.0));
+        assert_eq!(outline.islands, IslandMode::Separate);
+        assert_eq!(outline.mode, OutlineMode::Cover);
+
+        let args = parse(&["--max-vertices", "8"]).expect("valid");
+        let (_, warnings) = args.read().expect("valid");
+        assert_eq!(warnings.len(), 1, "it has no effect without cover");
     }
 
     #[test]
@@ -218,12 +354,18 @@ mod tests {
     fn a_wrong_file_is_wrong_usage() {
         for (text, said) in [
             ("{\"detail_factor\": 7}", "from 0.001 to 0.05, not 7"),
+            ("{\"outline\": 7}", "outline must be an object"),
+            (
+                "{\"outline\": {\"padding\": 99}}",
+                "outline.padding must be a number from 0 to 32, not 99",
+            ),
             ("[1]", "must hold a JSON object"),
             ("detail_factor = 1", "is not JSON"),
         ] {
             let file = file(text);
             let path = file.path().to_str().expect("UTF-8");
-            match parse(&["--params", path]).expect("valid").read() {
+            let args = ["--params", path, "--islands", "largest"];
+            match parse(&args).expect("valid").read() {
                 Err(Failure::Usage(message)) => {
                     assert!(
                         message.contains(said) && message.contains(path),

@@ -5,8 +5,10 @@ use crate::console::Console;
 use crate::failure::{Failure, Problem};
 use crate::interrupt::Interrupt;
 use crate::parameters::ParameterArgs;
-use spinelift_mesh::{Limits, Mesh, MeshError, MeshParameters, Warning};
+use spinelift_mesh::{Limits, Mesh, MeshError, MeshParameters, Observer, Step, Warning};
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Recipe {
@@ -46,9 +48,18 @@ impl Recipe {
         })
     }
 
+    /// When the searches of a run that begins now have to end.
+    fn deadline(&self) -> Option<Instant> {
+        let milliseconds = self.parameters.deadline_ms?;
+        Some(Instant::now() + Duration::from_millis(milliseconds.into()))
+    }
+
     pub(crate) fn make(&self, image: &[u8], interrupt: &Interrupt) -> Result<Mesh, Unmade> {
-        let run =
-            || spinelift_mesh::generate(image, &self.parameters, &self.limits, &mut { interrupt });
+        let mut watch = Watch {
+            interrupt,
+            deadline: self.deadline(),
+        };
+        let run = || spinelift_mesh::generate(image, &self.parameters, &self.limits, &mut watch);
         // A defect that shows on one image must not end a batch.
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok(Ok(mut mesh)) => {
@@ -65,6 +76,27 @@ impl Recipe {
                 "This is a defect of spinelift-mesh: please report it, with the image.",
             ))),
         }
+    }
+}
+
+/// Watches a run: the user may stop it, and its time may be up.
+struct Watch<'a> {
+    interrupt: &'a Interrupt,
+    deadline: Option<Instant>,
+}
+
+impl Observer for Watch<'_> {
+    fn step(&mut self, step: Step) -> ControlFlow<()> {
+        { self.interrupt }.step(step)
+    }
+
+    fn poll(&mut self) -> ControlFlow<()> {
+        { self.interrupt }.poll()
+    }
+
+    fn is_time_up(&mut self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| Instant::now() >= deadline)
     }
 }
 

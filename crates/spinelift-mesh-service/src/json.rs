@@ -4,12 +4,12 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// Most values in a document for one job, which needs fewer than twenty; a hundred megabytes of
+/// Most values in a document for one job, which needs fewer than forty; a hundred megabytes of
 /// `0,` would take two gigabytes as values.
 pub(crate) const MAX_VALUES: usize = 10_000;
 
-/// Values that are added for each image of a batch, which needs fewer than twenty, too.
-pub(crate) const VALUES_OF_AN_IMAGE: usize = 32;
+/// Values that are added for each image of a batch, which needs fewer than forty, too.
+pub(crate) const VALUES_OF_AN_IMAGE: usize = 40;
 
 /// Reads one document of so many values at most. Of an error of
 /// [`Category::Data`](serde_json::error::Category::Data) the cause is that it has too many.

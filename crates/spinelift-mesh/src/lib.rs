@@ -14,10 +14,12 @@
 #![warn(missing_docs)]
 
 pub mod contour;
+mod cover;
 pub mod edges;
 pub mod error;
 pub mod export;
 pub mod image;
+mod interior;
 pub mod limits;
 pub mod mask;
 pub mod memory;
@@ -26,6 +28,7 @@ pub mod outline;
 pub mod parameters;
 mod pipeline;
 pub mod progress;
+pub mod quality;
 pub mod triangulation;
 pub mod uv;
 pub mod warning;

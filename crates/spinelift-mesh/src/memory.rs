@@ -3,7 +3,7 @@
 use crate::image::ImageHeader;
 use crate::limits::Limits;
 use crate::outline::{longest_contour, relative_tolerance};
-use crate::parameters::MeshParameters;
+use crate::parameters::{IslandMode, MeshParameters, OutlineMode, Symmetry};
 use crate::triangulation::area_bound;
 
 /// Bytes for each vertex of a mesh and its JSON. Measured over densities: at most 174 while the mesh
@@ -32,13 +32,47 @@ const CONSTANT: u64 = 64 << 10;
 #[must_use]
 pub fn peak(header: &ImageHeader, parameters: &MeshParameters, limits: &Limits) -> u64 {
     let mask = mask(header);
-    let decoding = header.decoder_memory + mask + blur(header, parameters);
-    let marking = 3 * mask;
+    // What is visible is kept until the mesh is measured.
+    let visible = mask;
+    let decoding = header.decoder_memory + mask + visible + blur(header, parameters);
+    let marking = 3 * mask + visible;
     let steps = longest_contour(parameters, header.width, header.height) as u64;
     let pixels = u64::from(header.width) * u64::from(header.height);
-    let contour = mask + 8 * steps.min(MAX_STEPS_PER_PIXEL * pixels);
-    let mesh = BYTES_PER_VERTEX * vertices(header, parameters, limits);
-    CONSTANT + decoding.max(marking).max(contour).max(mesh)
+    let contour = mask + visible + 8 * steps.min(MAX_STEPS_PER_PIXEL * pixels);
+    let mesh = visible + BYTES_PER_VERTEX * vertices(header, parameters, limits);
+    let cover = match parameters.outline.mode {
+        OutlineMode::Reference => 0,
+        OutlineMode::Cover => cover(mask, parameters),
+    };
+    CONSTANT + decoding.max(marking).max(contour).max(cover).max(mesh)
+}
+
+/// Vertices of a mesh with options: outlines of all islands, and points inside.
+const MOST_WITH_OPTIONS: usize = 70_000;
+
+/// For islands, border and search of a cover, whose sizes have bounds of their own.
+const COVER: u64 = 48 << 20;
+
+/// Bytes of a run of pixels, of which there may be one for two pixels, where islands are told apart.
+const BYTES_PER_RUN: u64 = 32;
+
+/// The masks, the padded silhouette (with half pixels of four times the size) as a whole, of a
+/// part, mirrored, joined and before it grew; and the islands.
+fn cover(mask: u64, parameters: &MeshParameters) -> u64 {
+    let padded = if parameters.outline.padding > 0.0 {
+        4
+    } else {
+        1
+    };
+    let mirrored = match parameters.outline.symmetry {
+        Symmetry::None => 0,
+        Symmetry::Auto | Symmetry::Vertical => 4,
+    };
+    let runs = match parameters.outline.islands {
+        IslandMode::Bridge => 0,
+        IslandMode::Largest | IslandMode::Separate => 4 * padded * mask * BYTES_PER_RUN,
+    };
+    2 * mask + (5 + mirrored) * padded * mask + runs + COVER
 }
 
 /// A border passes a pixel from each of its eight neighbours at most once.
@@ -58,6 +92,9 @@ fn blur(header: &ImageHeader, parameters: &MeshParameters) -> u64 {
 }
 
 fn vertices(header: &ImageHeader, parameters: &MeshParameters, limits: &Limits) -> u64 {
+    if parameters.outline.mode == OutlineMode::Cover || parameters.interior.is_wanted() {
+        return limits.max_mesh_vertices.min(MOST_WITH_OPTIONS) as u64;
+    }
     let outline = 1.0 / relative_tolerance(parameters) + 4.0;
     let crossings = outline * outline / 2.0;
     let area = f64::from(header.width) * f64::from(header.height);

@@ -1,6 +1,7 @@
 //! The result: vertices, triangles, UVs, edges and what is known about them.
 
 use crate::parameters::MeshParameters;
+use crate::quality::Quality;
 use crate::warning::Warning;
 use serde::Serialize;
 
@@ -27,6 +28,10 @@ pub struct Mesh {
     pub boundary_indices: Vec<u32>,
     /// Sizes, parameters and warnings.
     pub metadata: Metadata,
+    /// The meshes of the other islands, the largest first, where each has its own
+    /// ([`IslandMode::Separate`](crate::parameters::IslandMode)); not serialized if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub islands: Vec<Mesh>,
 }
 
 /// What is known about a [`Mesh`].
@@ -46,9 +51,17 @@ pub struct Metadata {
     pub algorithm_version: &'static str,
     /// What was repaired, replaced or ignored.
     pub warnings: Vec<Warning>,
+    /// How good the mesh is. With a mesh for each island, what is visible elsewhere is lost to
+    /// this one: [`Mesh::islands`] have measures of their own.
+    pub quality: Quality,
 }
 
 impl Mesh {
+    /// This mesh, and those of the other islands.
+    pub fn parts(&self) -> impl Iterator<Item = &Mesh> {
+        std::iter::once(self).chain(&self.islands)
+    }
+
     /// The result JSON: the same mesh gives the same bytes on every machine.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {

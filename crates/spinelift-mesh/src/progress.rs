@@ -91,6 +91,12 @@ pub trait Observer {
     fn poll(&mut self) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
+
+    /// Asked between the rounds of a search that could go on: with `true` it ends with the best
+    /// that it has, which is valid. Here a caller's deadline goes; the library has no clock.
+    fn is_time_up(&mut self) -> bool {
+        false
+    }
 }
 
 impl Observer for () {

@@ -23,6 +23,12 @@ pub enum Warning {
     /// Simplification left fewer than three vertices, or an outline that encloses nothing: the
     /// image's rectangle is the outline.
     FallbackRectangle,
+    /// An option counts with [`OutlineMode::Cover`](crate::parameters::OutlineMode) alone, and the
+    /// mode is another.
+    WithoutEffect {
+        /// Its name.
+        name: String,
+    },
     /// The outline crossed or touched itself; everything it encloses was filled.
     OutlineRepaired {
         /// Pairs of edges that crossed or touched.
@@ -30,6 +36,14 @@ pub enum Warning {
     },
     /// The outline could not be repaired: its convex hull is meshed instead.
     OutlineReplacedByHull,
+    /// The observer said that time is up: the mesh is valid, but a longer search may find a better
+    /// one.
+    TimeWasUp,
+    /// The art has more islands than get a mesh each: the smallest share one.
+    IslandsJoined {
+        /// How many share one.
+        count: usize,
+    },
 }
 
 impl Warning {
@@ -43,9 +57,12 @@ impl Warning {
     pub fn code(&self) -> &'static str {
         match self {
             Warning::UnknownParameter { .. } => "UNKNOWN_PARAMETER",
+            Warning::WithoutEffect { .. } => "PARAMETER_WITHOUT_EFFECT",
             Warning::FallbackRectangle => "FALLBACK_RECTANGLE",
             Warning::OutlineRepaired { .. } => "OUTLINE_REPAIRED",
             Warning::OutlineReplacedByHull => "OUTLINE_REPLACED_BY_HULL",
+            Warning::TimeWasUp => "TIME_WAS_UP",
+            Warning::IslandsJoined { .. } => "ISLANDS_JOINED",
         }
     }
 }
@@ -56,6 +73,10 @@ impl fmt::Display for Warning {
             Warning::UnknownParameter { name } => {
                 write!(f, "unknown parameter `{}` was ignored", name.escape_debug())
             }
+            Warning::WithoutEffect { name } => write!(
+                f,
+                "{name} has an effect only with the outline mode `cover`, which was not asked for",
+            ),
             Warning::FallbackRectangle => f.write_str(
                 "simplification left too little to enclose anything, so the outline is the image's \
                  rectangle; a larger detail_factor keeps more",
@@ -64,6 +85,14 @@ impl fmt::Display for Warning {
                 f,
                 "the simplified outline crossed or touched itself in {intersections} place(s); \
                  all that it encloses was filled; another detail_factor may avoid it",
+            ),
+            Warning::TimeWasUp => f.write_str(
+                "time was up before the search for the best outline and interior ended; with more \
+                 time there may be less empty area and better angles",
+            ),
+            Warning::IslandsJoined { count } => write!(
+                f,
+                "there are more islands than get a mesh each; the {count} smallest share one",
             ),
             Warning::OutlineReplacedByHull => f.write_str(
                 "the simplified outline crossed itself beyond repair, so its convex hull is \

@@ -80,11 +80,23 @@ pub(crate) struct Made {
     pub(crate) height: u32,
     pub(crate) vertex_count: usize,
     pub(crate) triangle_count: usize,
+    /// One, unless islands have meshes of their own; the counts are of all.
+    #[serde(default = "one")]
+    pub(crate) mesh_count: usize,
+    /// Absent in older reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) coverage: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) overdraw: Option<f64>,
     pub(crate) warnings: Vec<Value>,
     pub(crate) input_sha256: String,
     pub(crate) output_bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) preview_bytes: Option<u64>,
+}
+
+fn one() -> usize {
+    1
 }
 
 impl Record {
@@ -250,6 +262,9 @@ mod tests {
                 height: 1,
                 vertex_count: 4,
                 triangle_count: 2,
+                mesh_count: 1,
+                coverage: Some(1.0),
+                overdraw: None,
                 warnings: Vec::new(),
                 input_sha256: "abc".into(),
                 output_bytes: 5,

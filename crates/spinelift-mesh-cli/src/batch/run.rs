@@ -5,6 +5,7 @@ use super::report::{Earlier, Made, Record, Status, sha256};
 use crate::failure::Problem;
 use crate::generate::read_image;
 use crate::interrupt::Interrupt;
+use crate::measures::Measures;
 use crate::output::write_file;
 use crate::recipe::{Recipe, Unmade, json};
 use spinelift_mesh::export::svg;
@@ -111,6 +112,7 @@ impl Run<'_> {
         if let Some((path, svg)) = &preview {
             self.write(path, svg.as_bytes())?;
         }
+        let measures = Measures::of(&mesh);
         let metadata = mesh.metadata;
         Ok(Record {
             input: image.input.to_string_lossy().into_owned(),
@@ -122,8 +124,11 @@ impl Run<'_> {
                     .map(|(path, _)| path.to_string_lossy().into_owned()),
                 width: metadata.width,
                 height: metadata.height,
-                vertex_count: metadata.vertex_count,
-                triangle_count: metadata.triangle_count,
+                vertex_count: measures.vertices,
+                triangle_count: measures.triangles,
+                mesh_count: measures.meshes,
+                coverage: Some(measures.coverage),
+                overdraw: measures.overdraw,
                 warnings: metadata
                     .warnings
                     .iter()

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use spinelift_mesh::export::svg;
+use spinelift_mesh::quality::Quality;
 use spinelift_mesh::{ALGORITHM_VERSION, Mesh, MeshParameters, Metadata};
 
 /// What the demo reads of a result.
@@ -43,6 +44,7 @@ impl Received {
                 algorithm_version: ALGORITHM_VERSION,
                 // They are not drawn.
                 warnings: Vec::new(),
+                quality: Quality::default(),
             },
             vertices: self.vertices,
             triangles: self.triangles,
@@ -50,6 +52,7 @@ impl Received {
             boundary_edges: self.boundary_edges,
             internal_edges: self.internal_edges,
             boundary_indices: self.boundary_indices,
+            islands: Vec::new(),
         };
         svg::preview(image, &mesh)
     }

@@ -1,7 +1,7 @@
 //! `spinelift-mesh batch`.
 
 use crate::command::{Run, json_file, run};
-use crate::sprites::{save, star, transparent};
+use crate::sprites::{four_stars, save, star, transparent};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -44,6 +44,34 @@ fn statuses(report: &Value) -> BTreeMap<&str, &str> {
 
 fn modified(path: &Path) -> SystemTime {
     fs::metadata(path).unwrap().modified().unwrap()
+}
+
+#[test]
+fn covers_are_reported_with_what_they_cover() {
+    let root = tree();
+    save(root.path(), "art/stars.png", &four_stars(64));
+    let file = json!({ "outline": { "mode": "cover", "islands": "separate", "max_vertices": 6 } });
+    save(root.path(), "cover.json", file.to_string().as_bytes());
+    let args = ["art", "-o", "out", "--params", "cover.json"];
+    let with = |rest: &[&str]| batch(&root, &[&args[..], rest].concat()).exits(0);
+    with(&["--max-vertices", "8"]);
+    let report = report(&root);
+    assert_eq!(
+        report["settings"]["parameters"]["outline"]["max_vertices"],
+        8
+    );
+    for image in report["images"].as_array().unwrap() {
+        assert_eq!(image["coverage"], 1.0, "{image}");
+        assert!(image["overdraw"].as_f64() >= Some(1.0), "{image}");
+        let meshes = if image["input"] == "art/stars.png" {
+            4
+        } else {
+            1
+        };
+        assert_eq!(image["mesh_count"], meshes, "{image}");
+    }
+    with(&["--max-vertices", "8", "--resume"]).says(&["5 skipped"]);
+    with(&["--max-vertices", "9", "--resume"]).says(&["other parameters or limits"]);
 }
 
 #[test]

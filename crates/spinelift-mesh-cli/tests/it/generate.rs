@@ -1,9 +1,9 @@
 //! `spinelift-mesh generate`.
 
 use crate::command::{json_file, run, run_with_input, spinelift_mesh};
-use crate::sprites::{save, star, transparent};
+use crate::sprites::{four_stars, save, star, transparent};
 use serde_json::json;
-use spinelift_mesh::parameters::PARAMETERS;
+use spinelift_mesh::parameters::{OPTIONS, PARAMETERS};
 use std::fs;
 use std::process::Stdio;
 use tempfile::{TempDir, tempdir};
@@ -63,6 +63,88 @@ fn mesh_and_preview_go_to_files() {
         .collect();
     names.sort();
     assert_eq!(names, ["mesh.json", "mesh.svg", "star.png"]);
+}
+
+#[test]
+fn a_cover_loses_no_pixel_and_the_summary_says_so() {
+    let folder = with_star();
+    let cover = ["generate", "star.png", "--outline", "cover"];
+    let run_with = |args: &[&str]| run(folder.path(), &[&cover[..], args].concat()).exits(0);
+    let outline = run_with(&["--max-vertices", "8", "--padding", "0.5"]);
+    let mesh = outline.json();
+    assert!(mesh["vertices"].as_array().unwrap().len() <= 8);
+    assert_eq!(mesh["metadata"]["quality"]["pixels_cut"], 0);
+    outline.says(&["100 % covered, overdraw 1."]);
+
+    let filled = run_with(&["--interior-vertices", "60", "--min-angle", "20"]).json();
+    assert!(filled["vertices"].as_array().unwrap().len() > 40);
+    assert!(filled["metadata"]["quality"]["min_angle"].as_f64() >= Some(20.0));
+    let reference = run(folder.path(), &["generate", "star.png"]).exits(0);
+    assert!(reference.json()["metadata"]["quality"]["pixels_lost"].as_u64() > Some(0));
+}
+
+#[test]
+fn islands_with_meshes_of_their_own_are_counted_and_drawn() {
+    let folder = tempdir().unwrap();
+    save(folder.path(), "stars.png", &four_stars(128));
+    let args = [
+        "generate",
+        "stars.png",
+        "--outline",
+        "cover",
+        "--islands",
+        "separate",
+        "--preview",
+        "mesh.svg",
+    ];
+    let run = run(folder.path(), &args).exits(0);
+    let mesh = run.json();
+    let islands = mesh["islands"].as_array().unwrap();
+    assert_eq!(islands.len(), 3);
+    let vertices = |mesh: &serde_json::Value| mesh["vertices"].as_array().unwrap().len();
+    let all = vertices(&mesh) + islands.iter().map(vertices).sum::<usize>();
+    run.says(&[&format!("4 meshes, {all} vertices"), "100 % covered"]);
+    let svg = fs::read_to_string(folder.path().join("mesh.svg")).unwrap();
+    assert_eq!(svg.matches("<circle").count(), all);
+}
+
+#[test]
+fn when_time_is_up_there_is_a_mesh_and_a_warning() {
+    let folder = with_star();
+    let args = ["generate", "star.png", "--outline", "cover"];
+    let hurried = [&args[..], &["--deadline", "0ms"]].concat();
+    let run_of = |args: &[&str]| run(folder.path(), args).exits(0);
+    let cut = run_of(&hurried).says(&["time was up before the search"]);
+    let mesh = cut.json();
+    assert_eq!(mesh["metadata"]["quality"]["pixels_cut"], 0);
+    assert_eq!(mesh["metadata"]["warnings"][0]["code"], "TIME_WAS_UP");
+
+    // Who is in time gets what everybody gets.
+    let patient = [&args[..], &["--deadline", "600s"]].concat();
+    assert_eq!(run_of(&patient).stdout, run_of(&args).stdout);
+}
+
+#[test]
+fn wrong_options_are_answered_with_what_is_right() {
+    let folder = with_star();
+    for (flag, value, said) in [
+        ("--outline", "round", "[possible values: reference, cover]"),
+        ("--max-vertices", "3", "from 4 to 256"),
+        ("--interior-spacing", "1", "from 2 to 1000"),
+        ("--deadline", "50", "such as 50ms or 1.5s"),
+    ] {
+        run(folder.path(), &["generate", "star.png", flag, value])
+            .exits(2)
+            .says(&[flag, said]);
+    }
+    run(folder.path(), &["generate", "star.png", "--padding", "2"])
+        .exits(0)
+        .says(&["outline.padding has an effect only with the outline mode `cover`"]);
+    let help = run(folder.path(), &["generate", "--help"]).exits(0);
+    let help = String::from_utf8(help.stdout).unwrap();
+    for spec in &OPTIONS {
+        assert!(help.contains(&format!("--{} ", spec.flag)), "{}", spec.flag);
+    }
 }
 
 #[test]

@@ -18,6 +18,21 @@ pub(crate) fn star(size: u32, rays: u32) -> Vec<u8> {
     encode(size, &pixels.collect::<Vec<u8>>())
 }
 
+/// Stars in the four corners, and nothing between them.
+pub(crate) fn four_stars(size: u32) -> Vec<u8> {
+    let visible = |x: u32, y: u32| {
+        let centre = f64::from(size) / 4.0;
+        let offset = |at: u32| f64::from(at % (size / 2)) + 0.5 - centre;
+        let (x, y) = (offset(x), offset(y));
+        x.hypot(y) < centre * (0.7 + 0.2 * (y.atan2(x) * 5.0).sin())
+    };
+    let pixels = (0..size * size).flat_map(|index| {
+        let alpha = u8::from(visible(index % size, index / size)) * 255;
+        [255, 160, 40, alpha]
+    });
+    encode(size, &pixels.collect::<Vec<u8>>())
+}
+
 /// An image that shows nothing.
 pub(crate) fn transparent(size: u32) -> Vec<u8> {
     encode(size, &vec![0; (size * size * 4) as usize])

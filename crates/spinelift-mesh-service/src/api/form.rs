@@ -10,12 +10,12 @@ use axum::extract::multipart::{Field, MultipartError};
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 use spinelift_mesh::image::ImageFormat;
-use spinelift_mesh::parameters::PARAMETERS;
+use spinelift_mesh::parameters::{OPTION_GROUPS, OptionSpec, PARAMETERS};
 
 /// Most bytes of a part that is no image.
 const MAX_TEXT: usize = 64 * 1024;
 
-/// Most parts of a form; fourteen have a meaning.
+/// Most parts of a form; twenty-six have a meaning.
 const MAX_PARTS: usize = 64;
 
 /// A form as far as it could be read.
@@ -93,13 +93,15 @@ impl Form {
         }
         let is_parameter = is_parameter(name);
         let value = match name {
-            "parameters" => match json::read(bytes, json::MAX_VALUES) {
-                Ok(value) => value,
-                Err(error) => {
-                    let reason = format!("must be JSON: {error}");
-                    return self.refuse(name, &text.into(), &reason);
+            _ if name == "parameters" || is_group(name) => {
+                match json::read(bytes, json::MAX_VALUES) {
+                    Ok(value) => value,
+                    Err(error) => {
+                        let reason = format!("must be JSON: {error}");
+                        return self.refuse(name, &text.into(), &reason);
+                    }
                 }
-            },
+            }
             _ if is_parameter => number(text),
             _ => text.into(),
         };
@@ -122,8 +124,22 @@ impl Form {
             *all = json!({});
         }
         // Anything else is an error that is told in a moment.
-        if let Value::Object(all) = all {
-            all.append(&mut self.own);
+        let Value::Object(all) = all else {
+            return;
+        };
+        // What belongs to a group lies over the group's own part.
+        let own = std::mem::take(&mut self.own).into_iter();
+        let (groups, single): (Vec<_>, Vec<_>) = own.partition(|(name, _)| is_group(name));
+        for (name, value) in groups {
+            lay_over(all.entry(name).or_insert(Value::Null), value);
+        }
+        for (name, value) in single {
+            match OptionSpec::by_path(&name) {
+                Some(spec) => spec.put(value, all),
+                None => {
+                    all.insert(name, value);
+                }
+            }
         }
     }
 
@@ -138,8 +154,22 @@ fn is_known(name: &str) -> bool {
     matches!(name, "parameters" | "preset" | "callback_url" | "job_id") || is_parameter(name)
 }
 
+/// Whether a part is a parameter, an optional one by its path, or a group of those.
 fn is_parameter(name: &str) -> bool {
-    PARAMETERS.iter().any(|parameter| parameter.name == name)
+    let is_one = PARAMETERS.iter().any(|parameter| parameter.name == name);
+    is_one || is_group(name) || OptionSpec::by_path(name).is_some()
+}
+
+fn is_group(name: &str) -> bool {
+    OPTION_GROUPS.contains(&name)
+}
+
+/// What an object does not name stays as it is.
+fn lay_over(all: &mut Value, value: Value) {
+    match (all, value) {
+        (Value::Object(all), Value::Object(value)) => all.extend(value),
+        (all, value) => *all = value,
+    }
 }
 
 /// A number if it is one; the check of the parameters says if it should have been.

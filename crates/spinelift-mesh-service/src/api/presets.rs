@@ -9,7 +9,8 @@ use utoipa::ToSchema;
 /// All presets.
 #[derive(Serialize, ToSchema)]
 pub(super) struct PresetList {
-    /// From the finest to the coarsest.
+    /// Those of the reference's outline from the finest to the coarsest, then those that lose no
+    /// pixel.
     #[schema(value_type = Vec<PresetSchema>)]
     presets: &'static [Preset],
 }

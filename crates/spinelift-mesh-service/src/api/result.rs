@@ -72,6 +72,10 @@ pub(super) struct Mesh {
     #[schema(example = json!([0, 1, 2]))]
     boundary_indices: Vec<u32>,
     metadata: Metadata,
+    /// The meshes of the other islands, the largest first, where `outline.islands` is `separate`;
+    /// absent if there are none.
+    #[schema(no_recursion, nullable = false)]
+    islands: Option<Vec<Mesh>>,
 }
 
 /// What is known of a mesh.
@@ -88,7 +92,7 @@ pub(super) struct Metadata {
     vertex_count: u32,
     #[schema(minimum = 1, example = 1)]
     triangle_count: u32,
-    /// All nine, as they were used.
+    /// All nine as they were used, and the optional ones that are not defaults; without the deadline.
     #[schema(value_type = NormalizedParameters)]
     parameters: (),
     /// Changes whenever the same input gives another mesh.
@@ -97,11 +101,57 @@ pub(super) struct Metadata {
     /// What was repaired, replaced or ignored.
     #[schema(value_type = Vec<Object>)]
     warnings: Vec<()>,
+    quality: Quality,
+}
+
+/// How good a mesh is. What there is nothing to measure for is `null`.
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code, reason = "describes the library's `Quality`")]
+pub(super) struct Quality {
+    /// Pixels that are not wholly transparent.
+    #[schema(minimum = 0, example = 3000)]
+    visible_pixels: u64,
+    /// Those whose centre is outside of the mesh; exact.
+    #[schema(minimum = 0, example = 0)]
+    pixels_lost: u64,
+    /// Those that are not inside as whole squares; exact.
+    #[schema(minimum = 0, example = 0)]
+    pixels_cut: u64,
+    /// The share of visible pixels that are not lost.
+    #[schema(minimum = 0, maximum = 1, example = 1.0)]
+    coverage: f64,
+    /// Of the mesh, in square pixels.
+    #[schema(minimum = 0, example = 3220.5)]
+    area: f64,
+    /// Area of the mesh over the number of visible pixels.
+    #[schema(example = 1.0735)]
+    overdraw: Option<f64>,
+    /// How many there are.
+    #[schema(minimum = 3, example = 12)]
+    vertices: u32,
+    /// How many there are.
+    #[schema(minimum = 1, example = 10)]
+    triangles: u32,
+    /// The smallest angle, in degrees.
+    #[schema(example = 21.4)]
+    min_angle: Option<f64>,
+    /// The median over the triangles of their smallest angles, in degrees.
+    #[schema(example = 40.1)]
+    median_angle: Option<f64>,
+    /// Its area in square pixels.
+    #[schema(example = 12.5)]
+    smallest_triangle: Option<f64>,
+    /// Pairs of vertices nearer than a quarter of a pixel.
+    #[schema(minimum = 0, example = 0)]
+    near_duplicate_vertices: u32,
+    /// Of the triangles with an angle below 10 degrees, the area of the one with the longest edge,
+    /// in square pixels.
+    longest_thin_triangle: Option<f64>,
 }
 
 /// What a result may be.
 #[derive(Serialize, ToSchema)]
-#[allow(dead_code, reason = "describes the answer")]
+#[allow(dead_code, clippy::large_enum_variant, reason = "describes the answer")]
 #[serde(untagged)]
 enum ResultBody {
     Mesh(Mesh),

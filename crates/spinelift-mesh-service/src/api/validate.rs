@@ -39,7 +39,7 @@ pub(super) struct ValidParameters {
     /// `true`.
     #[schema(default = true)]
     valid: bool,
-    /// All nine, as they would be used.
+    /// All nine as they would be used, and the optional ones that are not defaults.
     #[schema(value_type = NormalizedParameters)]
     parameters: MeshParameters,
     /// What was ignored.
@@ -58,7 +58,7 @@ pub(super) struct InvalidParameters {
     errors: Vec<Value>,
 }
 
-/// Checks parameters, and answers all nine as they would be used, or all that is wrong.
+/// Checks parameters, and answers them as they would be used, or all that is wrong.
 #[utoipa::path(
     post, path = "/parameters/validate", tag = "parameters", operation_id = "validate_parameters",
     request_body = ValidateRequest,

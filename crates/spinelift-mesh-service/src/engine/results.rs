@@ -1,6 +1,7 @@
 //! Which results are stored, and who needs them.
 
 use super::{EngineError, JobEngine};
+use crate::job::Job;
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use spinelift_mesh::{ALGORITHM_VERSION, MeshParameters};
@@ -36,7 +37,8 @@ pub trait ResultIndex {
     async fn unused(&self, objects: Vec<ResultObject>) -> Result<Vec<ResultObject>, EngineError>;
 }
 
-/// What a result follows from: the image's bytes, the parameters and the algorithm.
+/// What a result follows from: the image's bytes, the parameters without the deadline, and the
+/// algorithm.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ResultKey(String);
 
@@ -48,7 +50,22 @@ impl ResultKey {
         hash.update(image);
         hash.update(ALGORITHM_VERSION);
         // Its fields always serialize, in the same order.
-        hash.update(serde_json::to_vec(parameters).unwrap_or_default());
+        hash.update(serde_json::to_vec(&parameters.without_deadline()).unwrap_or_default());
+        Self::of(hash)
+    }
+
+    /// The key of a result that is not for others, since time was up before it was as good as it
+    /// gets: nothing but another attempt at this job would make it.
+    #[must_use]
+    pub fn for_one(&self, job: &Job) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(&self.0);
+        hash.update(job.id.as_str());
+        hash.update(job.generation.to_be_bytes());
+        Self::of(hash)
+    }
+
+    fn of(hash: Sha256) -> Self {
         let mut text = String::with_capacity(64);
         for byte in hash.finalize() {
             // Writing to a string cannot fail.
@@ -156,6 +173,27 @@ mod tests {
             ..parameters
         };
         assert_ne!(key, ResultKey::new(&[0; 32], &other));
+    }
+
+    /// Of keys that were made before there were options, so that what they lead to is still found.
+    #[test]
+    fn keys_of_the_nine_parameters_are_as_they_always_were() {
+        let key = |parameters| ResultKey::new(&[7; 32], &parameters);
+        let defaults = key(MeshParameters::DEFAULT);
+        assert_eq!(
+            defaults.as_str(),
+            "501306d7232e667af65e6bc0938bf1c04e9518faa25dd152eca706156ba588da"
+        );
+        let mut cover = MeshParameters::COVER;
+        let covers = key(cover);
+        cover.outline.max_vertices = Some(8);
+        let fewer = key(cover);
+        cover.interior.vertices = Some(60);
+        let filled = key(cover);
+        let all = [&defaults, &covers, &fewer, &filled];
+        assert!((1..4).all(|at| !all[..at].contains(&all[at])), "{all:?}");
+        cover.deadline_ms = Some(5);
+        assert_eq!(key(cover), filled, "a mesh that was in time is the same");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use url::Url;
 pub struct JobRequest {
     /// Where the image is.
     pub source: Source,
-    /// The nine parameters, checked.
+    /// The nine parameters and the optional ones, checked.
     pub parameters: MeshParameters,
     /// Where progress is to be sent.
     pub callback_url: Option<RedactedUrl>,
@@ -130,6 +130,24 @@ mod tests {
             };
             assert_eq!(JobRequest::from_stored(&request.to_stored()), Ok(request));
         }
+    }
+
+    #[test]
+    fn options_survive_being_stored_and_defaults_are_stored_as_ever() {
+        let mut request = JobRequest {
+            source: Source::Url(url("http://h/x.png")),
+            parameters: MeshParameters::default(),
+            callback_url: None,
+        };
+        let stored = request.to_stored();
+        for name in ["outline", "interior", "deadline_ms"] {
+            assert!(!stored.contains(name), "{stored}");
+        }
+        request.parameters = MeshParameters::COVER;
+        request.parameters.outline.max_overdraw = Some(1.1);
+        request.parameters.interior.vertices = Some(60);
+        request.parameters.deadline_ms = Some(50);
+        assert_eq!(JobRequest::from_stored(&request.to_stored()), Ok(request));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::job::{JobId, JobRequest, Source};
 use crate::redacted::RedactedUrl;
 use serde_json::Value;
 use spinelift_mesh::MeshParameters;
-use spinelift_mesh::parameters::PARAMETERS;
+use spinelift_mesh::parameters::{OPTION_GROUPS, OPTIONS, OptionSpec, PARAMETERS};
 use std::collections::HashMap;
 
 /// Longest name of a batch, in characters: `-10000` may follow it.
@@ -73,8 +73,11 @@ fn known_parameters(given: Option<&Value>) -> Value {
         let value = given?.get(name)?;
         Some((name.to_owned(), value.clone()))
     };
-    let known = PARAMETERS.iter().filter_map(|spec| known(spec.name));
-    Value::Object(known.collect())
+    let names = PARAMETERS.iter().map(|spec| spec.name.to_owned());
+    let groups = OPTION_GROUPS.iter().map(|&group| group.to_owned());
+    let singles = OPTIONS.iter().map(OptionSpec::path);
+    let names = names.chain(groups).chain(singles);
+    Value::Object(names.filter_map(|name| known(&name)).collect())
 }
 
 /// Name and request of each image, as far as they are right.

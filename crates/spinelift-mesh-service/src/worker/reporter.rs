@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use spinelift_mesh::{Observer, Step};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Passes progress on. Dropping it ends the line to the receiver.
 pub(super) struct Reporter {
@@ -51,6 +52,8 @@ pub(super) struct Watch {
     pub(super) reporter: Arc<Reporter>,
     pub(super) stop: StopFlag,
     pub(super) steps: Steps,
+    /// When searches have to end with what they have.
+    pub(super) deadline: Option<Instant>,
 }
 
 impl Observer for Watch {
@@ -67,5 +70,10 @@ impl Observer for Watch {
         } else {
             ControlFlow::Continue(())
         }
+    }
+
+    fn is_time_up(&mut self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| Instant::now() >= deadline)
     }
 }

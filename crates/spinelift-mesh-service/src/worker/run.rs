@@ -21,7 +21,7 @@ use crate::trace::Traces;
 use axum::body::Bytes;
 use serde_json::json;
 use spinelift_mesh::image::ImageHeader;
-use spinelift_mesh::{Limits, Step, memory};
+use spinelift_mesh::{Limits, Mesh, Step, Warning, memory};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
@@ -72,6 +72,23 @@ struct Made {
     // Given back in this order: who waits for the flight here takes the turn at once.
     _turn: Turn,
     _flight: Flight,
+}
+
+/// A mesh as it is stored.
+struct Computed {
+    /// JSON.
+    result: Bytes,
+    /// Whether time was up before the searches had ended.
+    is_cut_short: bool,
+}
+
+impl From<&Mesh> for Computed {
+    fn from(mesh: &Mesh) -> Self {
+        Self {
+            result: Bytes::from(mesh.to_json()),
+            is_cut_short: mesh.metadata.warnings.contains(&Warning::TimeWasUp),
+        }
+    }
 }
 
 impl Runner {
@@ -266,8 +283,14 @@ impl Runner {
         let slot = stages.time("wait_slot", self.slots.acquire());
         // The semaphore is never closed.
         let _slot = attempt.stopwatch.apart(slot).await.ok();
-        let result = self.compute(attempt, image).await?;
+        let computed = self.compute(attempt, image).await?;
         fault::point("computed").await;
+        let key = match computed.is_cut_short {
+            // Who asks the same again may have more time.
+            true => key.for_one(&attempt.claim.job),
+            false => key,
+        };
+        let result = computed.result;
         let bytes = result.len() as u64;
         let draft = attempt.draft.insert(self.storage.draft(&key));
         let store = stages.time("store", store(draft, result));
@@ -279,8 +302,7 @@ impl Runner {
         Ok(StoredResult::New { key, object, bytes })
     }
 
-    /// The result JSON.
-    async fn compute(&self, attempt: &Attempt<'_>, image: Image) -> Result<Bytes, JobError> {
+    async fn compute(&self, attempt: &Attempt<'_>, image: Image) -> Result<Computed, JobError> {
         let Attempt {
             claim,
             reporter,
@@ -306,14 +328,16 @@ impl Runner {
             stages.record("wait_core", queued);
             let _in_span = trace_span!(parent: &job, "compute").entered();
             let steps = stages.steps();
+            let began = Instant::now();
+            let given = parameters.deadline_ms.map(u64::from);
             let mut watch = Watch {
                 reporter,
                 stop,
                 steps,
+                deadline: given.map(|given| began + Duration::from_millis(given)),
             };
-            let began = Instant::now();
             let result = spinelift_mesh::generate(&image.bytes, &parameters, &limits, &mut watch)
-                .map(|mesh| Bytes::from(mesh.to_json()));
+                .map(|mesh| Computed::from(&mesh));
             (result, began.elapsed())
         });
         match computed.await {

@@ -15,6 +15,44 @@ fn fields(body: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
+async fn options_of_a_batch_lie_below_those_of_its_images() {
+    let (service, origin) = (TestService::start().await, Origin::start().await);
+    let url = origin.url("/disc.png");
+    let body = json!({
+        "batch_id": "c",
+        "parameters": { "outline": { "mode": "cover", "max_vertices": 8 }, "deadline_ms": 600_000 },
+        "images": [
+            { "image_url": url },
+            { "image_url": url, "parameters": { "outline": { "padding": 2 } } },
+            { "image_url": url, "preset": "full_coverage_bend" },
+        ],
+    });
+    let answer = batch(&service, &body).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert!(answer.body.get("warnings").is_none(), "{answer:?}");
+    service.ended("c").await;
+    for (id, padding, interior) in [("c-1", 0.0, false), ("c-2", 2.0, false), ("c-3", 0.5, true)] {
+        let mesh = service.result(id).await.body;
+        let parameters = &mesh["metadata"]["parameters"];
+        assert_eq!(parameters["outline"]["mode"], "cover", "{id}");
+        assert_eq!(parameters["outline"]["max_vertices"], 8, "{id}");
+        assert_eq!(parameters["outline"]["padding"], padding, "{id}");
+        assert_eq!(parameters.get("interior").is_some(), interior, "{id}");
+    }
+
+    let body = json!({
+        "parameters": { "interior": { "vertices": 1 } },
+        "images": [{ "image_url": url, "parameters": { "outline": { "islands": "all" } } }],
+    });
+    let answer = batch(&service, &body).await;
+    let expected = [
+        "parameters.interior.vertices",
+        "images[0].parameters.outline.islands",
+    ];
+    assert_eq!(fields(&answer.body), expected);
+}
+
+#[tokio::test]
 async fn a_batch_goes_from_request_to_results() {
     let (service, origin) = (TestService::start().await, Origin::start().await);
     let body = json!({

@@ -2,7 +2,10 @@
 
 use crate::harness::TestService;
 use serde_json::{Value, json};
+use spinelift_mesh::MeshParameters;
+use spinelift_mesh::parameters::{OptionKind, OptionSpec};
 use spinelift_mesh_service::{Settings, openapi_document};
+use std::collections::BTreeSet;
 
 /// All references in a document.
 fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
@@ -76,10 +79,64 @@ fn parameters_have_the_ranges_of_the_library() {
             );
         }
     }
+    for spec in &spinelift_mesh::parameters::OPTIONS {
+        let pointer = format!("/{}", spec.path().replace('.', "/properties/"));
+        for schema in ["Parameters", "NormalizedParameters"] {
+            let properties = &schemas[schema]["properties"];
+            let described = properties.pointer(&pointer).unwrap();
+            check_option(described, spec);
+        }
+        check_option(&schemas["UploadRequest"]["properties"][spec.path()], spec);
+    }
     let required = schemas["NormalizedParameters"]["required"]
         .as_array()
         .unwrap();
     assert_eq!(required.len(), 9);
+}
+
+fn check_option(described: &Value, spec: &OptionSpec) {
+    let path = spec.path();
+    match spec.kind {
+        OptionKind::Choice(words) => {
+            let expected = words.iter().map(|word| json!(word)).chain([Value::Null]);
+            assert_eq!(described["enum"], expected.collect::<Value>(), "{path}");
+        }
+        OptionKind::Integer { minimum, maximum } | OptionKind::Number { minimum, maximum } => {
+            assert_eq!(described["minimum"].as_f64(), Some(minimum), "{path}");
+            assert_eq!(described["maximum"].as_f64(), Some(maximum), "{path}");
+            let example = described["examples"][0].as_f64().unwrap();
+            assert!((minimum..=maximum).contains(&example), "{path}");
+        }
+    }
+}
+
+/// The description of a result names what is in one.
+#[test]
+fn a_mesh_is_described_as_it_is() {
+    let image = include_bytes!("../../../../assets/samples/rocket.png");
+    let mesh = spinelift_mesh::generate(
+        image,
+        &MeshParameters::COVER,
+        &spinelift_mesh::Limits::DEFAULT,
+        &mut (),
+    );
+    let mut mesh = mesh.unwrap();
+    mesh.islands = vec![mesh.clone()];
+    let mesh = serde_json::to_value(mesh).unwrap();
+    let document = openapi_document(&Settings::default());
+    let schemas = &document["components"]["schemas"];
+    let names = |value: &Value| {
+        let names = value.as_object().unwrap().keys().cloned();
+        names.collect::<BTreeSet<_>>()
+    };
+    for (schema, value) in [
+        ("Mesh", &mesh),
+        ("Metadata", &mesh["metadata"]),
+        ("Quality", &mesh["metadata"]["quality"]),
+    ] {
+        let described = &schemas[schema]["properties"];
+        assert_eq!(names(described), names(value), "{schema}");
+    }
 }
 
 /// What is described is there, and what a client gets for a job nobody knows is described.

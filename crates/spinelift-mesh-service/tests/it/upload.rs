@@ -117,6 +117,65 @@ async fn an_uploaded_image_becomes_the_mesh_that_a_loaded_one_does() {
 }
 
 #[tokio::test]
+async fn options_come_as_json_or_by_their_paths() {
+    let (service, origin) = (TestService::start().await, Origin::start().await);
+    let image = disc(&origin).await;
+    let parts: [(&str, &[u8]); 9] = [
+        ("job_id", b"cover"),
+        ("outline.max_vertices", b"8"),
+        ("outline", br#"{"mode": "cover", "max_vertices": 30}"#),
+        (
+            "parameters",
+            br#"{"outline": {"padding": 1, "mode": "reference"}}"#,
+        ),
+        ("interior.vertices", b"40"),
+        ("interior.min_angle", b""),
+        ("deadline_ms", b"600000"),
+        ("alpha_threshold", b"5"),
+        ("file", &image),
+    ];
+    let answer = upload(&service, &parts).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert!(answer.body.get("warnings").is_none(), "{answer:?}");
+    assert_eq!(service.ended("cover").await["status"], "completed");
+    let result = service.result("cover").await.body;
+    let parameters = &result["metadata"]["parameters"];
+    let outline = json!({
+        "mode": "cover", "max_vertices": 8, "padding": 1.0, "islands": "bridge",
+        "symmetry": "none",
+    });
+    assert_eq!(parameters["outline"], outline);
+    assert_eq!(parameters["interior"], json!({ "vertices": 40 }));
+    assert_eq!(parameters["alpha_threshold"], 5);
+
+    let wrong: [(&str, &[u8]); 6] = [
+        ("outline.mode", b"round"),
+        ("outline.max_vertices", b"3"),
+        ("interior", b"{"),
+        ("deadline_ms", b"soon"),
+        ("outline.gloss", b"1"),
+        ("file", &image),
+    ];
+    let answer = upload(&service, &wrong).await;
+    assert_eq!(answer.status, 422, "{answer:?}");
+    let errors = answer.body["error"]["details"]["errors"]
+        .as_array()
+        .unwrap();
+    let mut fields: Vec<_> = errors
+        .iter()
+        .map(|error| error["field"].as_str().unwrap())
+        .collect();
+    fields.sort_unstable();
+    let expected = [
+        "interior",
+        "parameters.deadline_ms",
+        "parameters.outline.max_vertices",
+        "parameters.outline.mode",
+    ];
+    assert_eq!(fields, expected);
+}
+
+#[tokio::test]
 async fn all_that_is_wrong_with_a_form_is_told() {
     let service = TestService::start().await;
     let answer = upload_to(

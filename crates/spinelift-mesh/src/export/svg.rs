@@ -37,14 +37,14 @@ fn draw(svg: &mut String, image: &[u8], mesh: &Mesh) -> fmt::Result {
     writeln!(
         svg,
         "<title>{} vertices, {} triangles, {width} × {height} pixels</title>",
-        mesh.vertices.len(),
-        mesh.triangles.len(),
+        mesh.parts().map(|part| part.vertices.len()).sum::<usize>(),
+        mesh.parts().map(|part| part.triangles.len()).sum::<usize>(),
     )?;
 
     svg.push_str("<defs>\n");
     checkerboard(svg, 8.0 * px)?;
-    edges(svg, "internal", mesh, &mesh.internal_edges)?;
-    edges(svg, "boundary", mesh, &mesh.boundary_edges)?;
+    edges(svg, "internal", mesh, |part| &part.internal_edges)?;
+    edges(svg, "boundary", mesh, |part| &part.boundary_edges)?;
     svg.push_str("</defs>\n");
 
     writeln!(
@@ -96,10 +96,12 @@ fn checkerboard(svg: &mut String, square: f64) -> fmt::Result {
     )
 }
 
-fn edges(svg: &mut String, id: &str, mesh: &Mesh, edges: &[u32]) -> fmt::Result {
+fn edges(svg: &mut String, id: &str, mesh: &Mesh, of: fn(&Mesh) -> &[u32]) -> fmt::Result {
     write!(svg, r#"<path id="{id}" d=""#)?;
-    for edge in edges.chunks_exact(2) {
-        polygon(svg, mesh, edge)?;
+    for part in mesh.parts() {
+        for edge in of(part).chunks_exact(2) {
+            polygon(svg, part, edge)?;
+        }
     }
     svg.push_str("\"/>\n");
     Ok(())
@@ -107,9 +109,11 @@ fn edges(svg: &mut String, id: &str, mesh: &Mesh, edges: &[u32]) -> fmt::Result 
 
 fn triangles(svg: &mut String, mesh: &Mesh) -> fmt::Result {
     svg.push_str(r##"<path id="triangles" fill="#2f9bff" fill-opacity="0.14" d=""##);
-    for triangle in &mesh.triangles {
-        polygon(svg, mesh, triangle)?;
-        svg.push('Z');
+    for part in mesh.parts() {
+        for triangle in &part.triangles {
+            polygon(svg, part, triangle)?;
+            svg.push('Z');
+        }
     }
     svg.push_str("\"/>\n");
     Ok(())
@@ -118,14 +122,15 @@ fn triangles(svg: &mut String, mesh: &Mesh) -> fmt::Result {
 fn vertices(svg: &mut String, mesh: &Mesh, px: f64) -> fmt::Result {
     // Dots of a dense mesh shrink rather than hide it.
     let area = f64::from(mesh.metadata.width) * f64::from(mesh.metadata.height);
-    let spacing = (area / mesh.vertices.len().max(1) as f64).sqrt();
+    let count: usize = mesh.parts().map(|part| part.vertices.len()).sum();
+    let spacing = (area / count.max(1) as f64).sqrt();
     let radius = (3.0 * px).min(0.15 * spacing);
     writeln!(
         svg,
         r##"<g fill="#ffd23f" stroke="#101522" stroke-width="{}">"##,
         Short(radius / 3.0),
     )?;
-    for [x, y] in &mesh.vertices {
+    for [x, y] in mesh.parts().flat_map(|part| &part.vertices) {
         writeln!(svg, r#"<circle cx="{x}" cy="{y}" r="{}"/>"#, Short(radius))?;
     }
     svg.push_str("</g>\n");
@@ -182,7 +187,9 @@ mod tests {
                 parameters: MeshParameters::default(),
                 algorithm_version: ALGORITHM_VERSION,
                 warnings: Vec::new(),
+                quality: crate::quality::Quality::default(),
             },
+            islands: Vec::new(),
         }
     }
 
@@ -230,6 +237,20 @@ mod tests {
             .descendants()
             .filter(|node| node.has_tag_name("circle"));
         assert_eq!(circles.count(), 4);
+    }
+
+    #[test]
+    fn every_island_is_in_the_drawing() {
+        let mut mesh = square(100);
+        mesh.islands = vec![square(10), square(20)];
+        let svg = preview(b"", &mesh);
+        let document = roxmltree::Document::parse(&svg).expect("well-formed XML");
+        let circles = document
+            .descendants()
+            .filter(|node| node.has_tag_name("circle"));
+        assert_eq!(circles.count(), 12);
+        assert!(svg.contains("12 vertices, 6 triangles"), "{svg}");
+        assert!(svg.contains("M0 0L20 20"), "{svg}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One bit a pixel.
 
+use std::ops::Range;
 use wide::u8x64;
 
 /// Bits to the left of the first pixel: a pixel's neighbours can always be read.
@@ -44,6 +45,84 @@ impl BinaryMask {
         }
         mask.rows = mask.height;
         mask
+    }
+
+    /// A mask of background.
+    pub(crate) fn empty(width: u32, height: u32) -> Self {
+        let mut mask = Self::with_rows_to_come(width, height);
+        mask.rows = mask.height;
+        mask
+    }
+
+    /// The runs of foreground in a row, as ranges of x.
+    pub(crate) fn runs(&self, y: usize) -> impl Iterator<Item = Range<usize>> + '_ {
+        let (start, end) = (self.cell(0, y), self.cell(self.width, y));
+        let mut from = start;
+        std::iter::from_fn(move || {
+            let first = self.next_set(from, end)?;
+            let last = self.next_clear(first, end);
+            from = last;
+            Some(first - start..last - start)
+        })
+    }
+
+    /// Foreground in some columns of a row; those outside of the image have none.
+    pub(crate) fn count(&self, y: usize, columns: Range<i64>) -> u64 {
+        let width = self.width as i64;
+        let [from, to] = [columns.start, columns.end]
+            .map(|column| self.cell(column.clamp(0, width) as usize, y));
+        if from >= to {
+            return 0;
+        }
+        let (first, last) = (from / 64, (to - 1) / 64);
+        let mut count = 0;
+        for word in first..=last {
+            let mut bits = self.word(word);
+            if word == first {
+                bits &= u64::MAX << (from % 64);
+            }
+            if word == last {
+                bits &= u64::MAX >> (63 - (to - 1) % 64);
+            }
+            count += u64::from(bits.count_ones());
+        }
+        count
+    }
+
+    /// Foreground of all rows.
+    pub(crate) fn area(&self) -> u64 {
+        let columns = 0..self.width as i64;
+        (0..self.height)
+            .map(|y| self.count(y, columns.clone()))
+            .sum()
+    }
+
+    /// Makes a part of a row foreground.
+    pub(crate) fn fill(&mut self, y: usize, columns: Range<usize>) {
+        let (mut from, to) = (self.cell(columns.start, y), self.cell(columns.end, y));
+        while from < to {
+            let byte = from / 8;
+            let end = to.min((byte + 1) * 8);
+            self.bits[byte] |= (0xff << (from % 8)) as u8 & (0xff >> ((byte + 1) * 8 - end)) as u8;
+            from = end;
+        }
+    }
+
+    /// Makes foreground of what has foreground at most `reach` rows above or below it.
+    pub(crate) fn grow_up_and_down(&mut self, reach: usize) {
+        let mut reached = 0;
+        while reached < reach {
+            let step = (2 * reached + 1).min(reach - reached);
+            let before = self.bits.clone();
+            let shift = step * self.stride;
+            let inside = self.stride..self.bits.len() - self.stride;
+            for at in inside {
+                let above = at.checked_sub(shift).map_or(0, |at| before[at]);
+                let below = before.get(at + shift).copied().unwrap_or(0);
+                self.bits[at] |= above | below;
+            }
+            reached += step;
+        }
     }
 
     /// Width in pixels.
@@ -172,6 +251,20 @@ impl BinaryMask {
             }
             bits = self.word(word);
         }
+    }
+
+    /// The first cell in `from..to` that is not set, or `to`.
+    fn next_clear(&self, from: usize, to: usize) -> usize {
+        let mut word = from / 64;
+        let mut bits = !self.word(word) & (u64::MAX << (from % 64));
+        while bits == 0 {
+            word += 1;
+            if word * 64 >= to {
+                return to;
+            }
+            bits = !self.word(word);
+        }
+        to.min(word * 64 + bits.trailing_zeros() as usize)
     }
 
     fn word(&self, index: usize) -> u64 {

@@ -59,6 +59,17 @@ impl MaskBuilder {
         }
     }
 
+    /// Starts a mask of the pixels whose alpha is at least `least`.
+    #[must_use]
+    pub fn at_least(width: u32, height: u32, least: u8) -> Self {
+        MaskBuilder {
+            mask: BinaryMask::with_rows_to_come(width, height),
+            stage: Stage::Threshold {
+                least: u16::from(least),
+            },
+        }
+    }
+
     /// The mask; rows that never came are background.
     #[must_use]
     pub fn finish(self) -> BinaryMask {

@@ -8,6 +8,8 @@ use std::fmt;
 pub enum Expected {
     /// A JSON object of parameters.
     Object,
+    /// One of some words.
+    OneOf(&'static [&'static str]),
     /// A whole number in a closed range.
     Integer {
         /// Least value allowed.
@@ -28,6 +30,7 @@ impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Expected::Object => f.write_str("an object of named parameters"),
+            Expected::OneOf(words) => write!(f, "one of {}", words.join(", ")),
             Expected::Integer { minimum, maximum } => {
                 write!(f, "a whole number from {minimum} to {maximum}")
             }
@@ -64,6 +67,9 @@ impl ParameterError {
         {
             details["minimum"] = json!(minimum);
             details["maximum"] = json!(maximum);
+        }
+        if let Expected::OneOf(words) = self.expected {
+            details["allowed"] = json!(words);
         }
         details
     }

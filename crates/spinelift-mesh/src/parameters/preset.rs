@@ -4,7 +4,7 @@
 //! threshold push the outline out by a pixel or two, so that simplification cuts off air rather
 //! than art.
 
-use super::MeshParameters;
+use super::{InteriorParameters, MeshParameters, OutlineParameters};
 use serde::Serialize;
 
 /// A set of parameters under a name.
@@ -22,7 +22,8 @@ pub struct Preset {
     pub parameters: MeshParameters,
 }
 
-/// All presets, from the finest to the coarsest.
+/// All presets: those of the reference's outline from the finest to the coarsest, then those that
+/// lose no pixel.
 pub const PRESETS: &[Preset] = &[
     Preset {
         name: "high_detail",
@@ -78,7 +79,42 @@ pub const PRESETS: &[Preset] = &[
             ..MeshParameters::DEFAULT
         },
     },
+    Preset {
+        name: "full_coverage",
+        title: "Full Coverage",
+        description: "For any sprite of which nothing may be cut off: 12 vertices around every \
+                      visible pixel, with room for filtering.",
+        parameters: MeshParameters {
+            outline: OutlineParameters {
+                max_vertices: Some(12),
+                padding: BILINEAR,
+                ..OutlineParameters::COVER
+            },
+            ..MeshParameters::COVER
+        },
+    },
+    Preset {
+        name: "full_coverage_bend",
+        title: "Full Coverage, Bending",
+        description: "The same for sprites that bend: up to 60 vertices, spread evenly inside and \
+                      along the outline.",
+        parameters: MeshParameters {
+            outline: OutlineParameters {
+                max_vertices: Some(12),
+                padding: BILINEAR,
+                ..OutlineParameters::COVER
+            },
+            interior: InteriorParameters {
+                vertices: Some(60),
+                ..InteriorParameters::DEFAULT
+            },
+            ..MeshParameters::COVER
+        },
+    },
 ];
+
+/// How far bilinear filtering reaches around a pixel, in pixels.
+const BILINEAR: f64 = 0.5;
 
 impl Preset {
     /// The preset of that name.

@@ -71,6 +71,15 @@ pub const PARAMETERS: [ParameterSpec; 9] = [
         "With interior vertices: bound on triangle area is never below this"),
 ];
 
+/// A number as JSON has it, or the text as it is.
+pub(super) fn number(text: &str) -> Value {
+    match (text.parse::<i64>(), text.parse::<f64>()) {
+        (Ok(integer), _) => Value::from(integer),
+        (_, Ok(number)) if number.is_finite() => Value::from(number),
+        _ => Value::from(text),
+    }
+}
+
 impl ParameterSpec {
     /// Checks one value, as it comes from JSON. The error shows it as it was given.
     pub(super) fn accept(&self, value: &Value) -> Result<f64, ParameterError> {
@@ -104,11 +113,7 @@ impl ParameterSpec {
     /// # Errors
     /// The text is no number of the right kind, or out of the range.
     pub fn parse(&self, text: &str) -> Result<Value, ParameterError> {
-        let value = match (text.parse::<i64>(), text.parse::<f64>()) {
-            (Ok(integer), _) => Value::from(integer),
-            (_, Ok(number)) if number.is_finite() => Value::from(number),
-            _ => Value::from(text),
-        };
+        let value = number(text);
         self.accept(&value).map(|_| value)
     }
 

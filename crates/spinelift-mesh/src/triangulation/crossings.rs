@@ -41,6 +41,22 @@ impl PlanarGraph {
         }
     }
 
+    /// A closed ring and points that belong to no segment; `None` where two are the same.
+    pub(super) fn ring_around(ring: &[Point], inside: &[Point]) -> Option<Self> {
+        let points = [ring, inside].concat();
+        let sorted = sorted(&points);
+        let is_repeated = |pair: &[u32]| points[pair[0] as usize] == points[pair[1] as usize];
+        if sorted.windows(2).any(is_repeated) {
+            return None;
+        }
+        let indices: Vec<u32> = (0..ring.len() as u32).collect();
+        Some(PlanarGraph {
+            points,
+            sorted,
+            segments: Some(close(&indices)),
+        })
+    }
+
     /// The same points and their convex hull.
     pub(super) fn without_segments(&self) -> Self {
         PlanarGraph {

@@ -35,6 +35,25 @@ pub struct Triangulation {
     pub repair: Option<Repair>,
 }
 
+impl Triangulation {
+    /// The same with rings that run the other way round: the outline's vertices are in the
+    /// reverse order.
+    pub(crate) fn with_rings_reversed(mut self) -> Self {
+        let count = self.rings.iter().map(Vec::len).sum::<usize>();
+        self.vertices[..count].reverse();
+        let last = count as u32;
+        for index in self
+            .triangles
+            .iter_mut()
+            .flatten()
+            .filter(|index| **index < last)
+        {
+            *index = last - 1 - *index;
+        }
+        self
+    }
+}
+
 /// What was done to an outline that is no simple polygon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repair {
@@ -89,6 +108,28 @@ pub fn triangulate(
         refine::refine(&mut filled, max_area, bounds.max_vertices, observer)?;
     }
     Ok(filled)
+}
+
+/// Fills a simple polygon with triangles whose vertices are its own and given points inside of
+/// it. `None` where it touches or crosses itself, or points are the same.
+pub(crate) fn triangulate_around(
+    outline: &[[f64; 2]],
+    inside: &[[f64; 2]],
+    observer: &mut dyn Observer,
+) -> Result<Option<Triangulation>, Stopped> {
+    let Some(graph) = PlanarGraph::ring_around(outline, inside) else {
+        return Ok(None);
+    };
+    let found = match triangulate_graph(&graph, observer)? {
+        Ok((triangles, 0)) if !triangles.is_empty() => Some(Triangulation {
+            vertices: graph.points,
+            triangles,
+            rings: vec![(0..outline.len() as u32).collect()],
+            repair: None,
+        }),
+        _ => None,
+    };
+    Ok(found)
 }
 
 fn check(outline: &[Point], bounds: Bounds) -> Result<(), TriangulationError> {

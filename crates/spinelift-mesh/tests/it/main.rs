@@ -1,6 +1,7 @@
 //! Integration tests of the library.
 #![allow(clippy::unwrap_used)]
 
+mod cover;
 mod drawing;
 mod expected;
 mod goldens;

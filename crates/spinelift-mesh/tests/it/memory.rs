@@ -2,6 +2,7 @@
 
 use crate::drawing::{interlaced, png};
 use spinelift_mesh::image::ImageHeader;
+use spinelift_mesh::parameters::{IslandMode, Symmetry};
 use spinelift_mesh::{Limits, MeshParameters, generate, memory};
 use std::fs;
 use std::path::Path;
@@ -100,9 +101,15 @@ fn images() -> Vec<(&'static str, Vec<u8>)> {
     images
 }
 
-fn parameters() -> [(&'static str, MeshParameters); 5] {
+fn parameters() -> [(&'static str, MeshParameters); 7] {
     let default = MeshParameters::default();
+    let mut apart = MeshParameters::COVER;
+    apart.outline.islands = IslandMode::Separate;
+    apart.outline.padding = 0.5;
+    apart.outline.symmetry = Symmetry::Vertical;
     [
+        ("cover", MeshParameters::COVER),
+        ("cover, islands apart", apart),
         ("default", default),
         (
             "largest blur",

@@ -1,5 +1,6 @@
 //! The nine steps as their observer sees them.
 
+use serde_json::json;
 use spinelift_mesh::{Limits, MeshError, MeshParameters, Observer, Step, generate};
 use std::ops::ControlFlow;
 
@@ -179,6 +180,19 @@ fn a_decoder_asks_again_as_it_goes_on() {
         let decoding = count(&polls, Step::CreateMask);
         assert!(decoding > least, "{decoding} polls");
     }
+}
+
+/// Also while outlines are chosen from many vertices, and while the two halves are compared.
+#[test]
+fn a_cover_can_be_stopped_wherever_it_asks() {
+    let image = include_bytes!("../images/shapes/star-with-thin-spikes.png");
+    let given = json!({
+        "outline": { "mode": "cover", "padding": 0.5, "symmetry": "vertical" },
+        "interior": { "vertices": 60 },
+    });
+    let (parameters, _) = MeshParameters::from_json(&given).unwrap();
+    let polls = polls_that_stop(image, &parameters, 7);
+    assert!(count(&polls, Step::SimplifyContour) >= 50, "{polls:?}");
 }
 
 /// A few bytes of a lossy picture's alpha stand for many pixels.

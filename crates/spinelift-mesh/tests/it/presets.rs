@@ -1,31 +1,60 @@
 //! The presets on real art.
 
-use spinelift_mesh::parameters::PRESETS;
-use spinelift_mesh::{Limits, generate};
+use spinelift_mesh::parameters::{OutlineMode, PRESETS, Preset};
+use spinelift_mesh::{Limits, Mesh, MeshParameters, generate};
 use std::fs;
 use std::path::Path;
 
 /// Vertices and triangles of all samples together.
-fn totals(parameters: &spinelift_mesh::MeshParameters) -> (usize, usize) {
+fn totals(parameters: &MeshParameters) -> (usize, usize) {
+    meshes(parameters).fold((0, 0), |(vertices, triangles), mesh| {
+        (
+            vertices + mesh.vertices.len(),
+            triangles + mesh.triangles.len(),
+        )
+    })
+}
+
+/// The meshes of all samples.
+fn meshes(parameters: &MeshParameters) -> impl Iterator<Item = Mesh> {
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/samples");
-    let mut totals = (0, 0);
-    for entry in fs::read_dir(samples).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "png") {
-            let image = fs::read(path).unwrap();
-            let mesh = generate(&image, parameters, &Limits::default(), &mut ()).unwrap();
-            assert_eq!(mesh.metadata.warnings, []);
-            totals.0 += mesh.vertices.len();
-            totals.1 += mesh.triangles.len();
-        }
+    let paths = fs::read_dir(samples)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let images = paths.filter(|path| path.extension().is_some_and(|extension| extension == "png"));
+    images.map(|path| {
+        let image = fs::read(path).unwrap();
+        let mesh = generate(&image, parameters, &Limits::default(), &mut ()).unwrap();
+        assert_eq!(mesh.metadata.warnings, []);
+        mesh
+    })
+}
+
+#[test]
+fn presets_of_covers_lose_no_pixel() {
+    for (name, expected) in [("full_coverage", 96), ("full_coverage_bend", 480)] {
+        let preset = Preset::by_name(name).unwrap();
+        let (vertices, _) = totals(&preset.parameters);
+        assert!(
+            vertices <= expected && vertices * 10 > expected * 9,
+            "{vertices}"
+        );
+        assert_eq!(lost(&preset.parameters), 0);
     }
-    totals
+}
+
+/// Pixels of all samples that are not inside as whole squares.
+fn lost(parameters: &MeshParameters) -> u64 {
+    meshes(parameters)
+        .map(|mesh| mesh.metadata.quality.pixels_cut)
+        .sum()
 }
 
 #[test]
 fn each_preset_is_half_as_costly_as_the_one_before() {
     let counts: Vec<_> = PRESETS
         .iter()
+        .filter(|preset| preset.parameters.outline.mode == OutlineMode::Reference)
         .map(|preset| totals(&preset.parameters))
         .collect();
     assert_eq!(

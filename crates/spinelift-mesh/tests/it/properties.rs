@@ -80,6 +80,7 @@ fn parameters() -> impl Strategy<Value = MeshParameters> {
                 min_contour_area: 1.0,
                 density_scaling_factor,
                 min_triangle_area: 1.0,
+                ..Default::default()
             },
         )
 }

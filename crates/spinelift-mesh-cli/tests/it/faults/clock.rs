@@ -1,12 +1,9 @@
 //! A wall clock that is set while the service runs.
 
 use super::peer::{Mailbox, Peer};
-use super::{Gate, Home, KEY, request};
+use super::{Gate, Home, KEY, fetched, request};
 use crate::server::Server;
 use crate::sprites::star;
-use std::fs;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 const MONTH: i64 = 30 * 24 * 60 * 60;
 
@@ -17,33 +14,17 @@ struct Scene {
     mailbox: Mailbox,
     images: Peer,
     receiver: Peer,
-    /// Whether the receiver takes what it is told.
-    takes: Arc<AtomicBool>,
 }
 
 impl Scene {
     fn new() -> Self {
-        let (gate, mailbox, image) = (Gate::default(), Mailbox::default(), star(64, 5));
-        let takes = Arc::new(AtomicBool::new(true));
-        let (passed, taken, taking) = (gate.clone(), mailbox.clone(), Arc::clone(&takes));
+        let (gate, mailbox) = (Gate::default(), Mailbox::default());
         Scene {
             home: Home::new(),
+            receiver: mailbox.receiver(),
+            images: gate.images(star(64, 5)),
             gate,
             mailbox,
-            images: Peer::start(move |exchange| match exchange.path.as_str() {
-                "/gated.png" => passed.image(&image, exchange),
-                _ => exchange.answer(200, "", &image),
-            }),
-            receiver: Peer::start(move |exchange| {
-                taken.take(exchange);
-                let status = if taking.load(Ordering::SeqCst) {
-                    200
-                } else {
-                    500
-                };
-                exchange.answer(status, "", b"");
-            }),
-            takes,
         }
     }
 
@@ -58,9 +39,7 @@ impl Scene {
     }
 
     fn set_clock(&self, offset: i64) {
-        let (new, clock) = (self.home.path("clock.new"), self.home.path("clock"));
-        fs::write(&new, offset.to_string()).unwrap();
-        fs::rename(new, clock).unwrap();
+        self.home.set_clock("clock", offset);
     }
 
     fn accept(&self, server: &Server, id: &str, image: &str) {
@@ -80,15 +59,6 @@ fn result_url(server: &Server, id: &str) -> String {
     status["result_url"].as_str().unwrap().to_owned()
 }
 
-fn fetched(url: &str) -> u16 {
-    let answer = crate::server::agent().get(url).call();
-    match answer {
-        Ok(answer) => answer.status().as_u16(),
-        Err(ureq::Error::StatusCode(status)) => status,
-        Err(error) => panic!("{error}"),
-    }
-}
-
 #[test]
 fn a_clock_set_forward_and_back_expires_nothing_and_stops_nothing() {
     let scene = Scene::new();
@@ -97,7 +67,7 @@ fn a_clock_set_forward_and_back_expires_nothing_and_stops_nothing() {
     scene.is_done(&server, "early");
     let url = result_url(&server, "early");
     assert_eq!(fetched(&url), 200);
-    scene.takes.store(false, Ordering::SeqCst);
+    scene.mailbox.refuse(true);
     scene.accept(&server, "retried", "/star.png");
     server.completed("retried");
     server.wait_for(|_| !scene.mailbox.ends("retried").is_empty());
@@ -107,7 +77,7 @@ fn a_clock_set_forward_and_back_expires_nothing_and_stops_nothing() {
     scene.set_clock(MONTH);
     server.wait_for(|_| scene.home.log().contains("the clock was set forward"));
     server.wait_until_ready();
-    scene.takes.store(true, Ordering::SeqCst);
+    scene.mailbox.refuse(false);
     scene.is_done(&server, "retried");
     scene.accept(&server, "forward", "/star.png");
     // What is signed now is good now.
@@ -159,7 +129,7 @@ fn a_job_and_a_batch_do_not_end_before_they_began() {
 #[test]
 fn a_delivery_waits_no_longer_after_a_start_with_a_clock_that_was_set_back() {
     let scene = Scene::new();
-    scene.takes.store(false, Ordering::SeqCst);
+    scene.mailbox.refuse(true);
     scene.set_clock(MONTH);
     let server = scene.start();
     scene.accept(&server, "one", "/star.png");
@@ -170,6 +140,6 @@ fn a_delivery_waits_no_longer_after_a_start_with_a_clock_that_was_set_back() {
     server.wait_for(recorded);
     server.kill();
     scene.set_clock(0);
-    scene.takes.store(true, Ordering::SeqCst);
+    scene.mailbox.refuse(false);
     scene.is_done(&scene.start(), "one");
 }

@@ -5,10 +5,9 @@ use super::{Answer, Gate, Home, job, request};
 use crate::server::Server;
 use crate::sprites::star;
 use serde_json::json;
-use std::fs::{self, File};
+use std::fs;
 use std::path::PathBuf;
 use std::thread;
-use std::time::{Duration, SystemTime};
 
 /// A service that is killed at some point, and those that it has to do with.
 pub(super) struct Scene {
@@ -22,17 +21,13 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) fn at(point: &'static str) -> Self {
-        let (mailbox, gate, image) = (Mailbox::default(), Gate::default(), star(64, 5));
-        let passed = gate.clone();
+        let (mailbox, gate) = (Mailbox::default(), Gate::default());
         Scene {
             home: Home::new(),
             point,
             receiver: mailbox.receiver(),
             mailbox,
-            images: Peer::start(move |exchange| match exchange.path.as_str() {
-                "/gated.png" => passed.image(&image, exchange),
-                _ => exchange.answer(200, "", &image),
-            }),
+            images: gate.images(star(64, 5)),
             gate,
         }
     }
@@ -87,59 +82,22 @@ impl Scene {
 
     pub(super) fn post(&self, server: &Server, id: &str) -> Result<Answer, ureq::Error> {
         let body = job(id, &self.images.url("/star.png"), &self.receiver.url("/"));
-        let url = format!("{}/api/v1/mesh/generate", server.base);
-        request(
-            "POST",
-            &url,
-            body.to_string().as_bytes(),
-            "application/json",
-        )
+        super::post(&server.base, &body)
     }
 
     pub(super) fn upload(&self, server: &Server, id: &str) -> Result<Answer, ureq::Error> {
-        let mut form = Vec::new();
-        let receiver = self.receiver.url("/");
-        for (name, value) in [
-            ("job_id", id.as_bytes()),
-            ("callback_url", receiver.as_bytes()),
-            ("file\"; filename=\"star.png", &star(64, 5)),
-        ] {
-            let part = "--cut\r\ncontent-disposition: form-data; name=";
-            form.extend_from_slice(format!("{part}\"{name}\"\r\n\r\n").as_bytes());
-            form.extend_from_slice(value);
-            form.extend_from_slice(b"\r\n");
-        }
-        form.extend_from_slice(b"--cut--\r\n");
-        let url = format!("{}/api/v1/mesh/upload", server.base);
-        request("POST", &url, &form, "multipart/form-data; boundary=cut")
+        super::upload(server, id, &self.receiver.url("/"))
     }
 
-    /// The end was told, at least so often, and under one id.
     fn was_told(&self, server: &Server, id: &str, status: &str, least: usize) {
-        let delivery = server.delivery(id);
-        assert_eq!(delivery["status"], "delivered", "{delivery}");
-        let ends = self.mailbox.ends(id);
-        assert!(ends.len() >= least, "{ends:?}");
-        for end in &ends {
-            assert_eq!(end, &ends[0], "the same each time");
-            assert_eq!(delivery["id"], end.id.as_str());
-            assert_eq!(end.event["status"], status);
-        }
+        server.has_told(&self.mailbox, id, status, least);
     }
 
     /// Nothing is stored any more but so many results, once a crash is an hour ago: the service
     /// that runs sees to it.
     fn is_tidied(&self, server: &Server, results: usize) {
-        let earlier = SystemTime::now() - Duration::from_secs(2 * 60 * 60);
-        for name in self.home.stored() {
-            // It may be gone again.
-            if let Ok(file) = File::options().write(true).open(name) {
-                file.set_modified(earlier).unwrap();
-            }
-        }
-        server.wait_for(|_| {
-            self.home.results().len() == results && self.home.stored().len() == results
-        });
+        self.home.let_time_pass();
+        server.wait_for(|_| self.home.has_only_results(results));
         server.wait_until_ready();
     }
 }

@@ -7,20 +7,23 @@ mod database;
 mod disk;
 mod kill;
 mod moment;
+mod nodes;
 mod origins;
 mod peer;
 mod receivers;
 mod shipped;
 
 use crate::command::spinelift_mesh;
-use crate::server::Server;
-use peer::Exchange;
+use crate::server::{Server, agent};
+use crate::sprites::star;
+use peer::{Exchange, Mailbox, Peer};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, SystemTime};
 
 /// The folder of a service that is started again and again.
 struct Home {
@@ -101,6 +104,29 @@ impl Home {
         let files = self.files("data/storage").into_iter();
         files.map(|(name, _)| name).collect()
     }
+
+    /// Says in a file how many seconds a clock is off.
+    fn set_clock(&self, name: &str, offset: i64) {
+        let new = self.path(&format!("{name}.new"));
+        fs::write(&new, offset.to_string()).unwrap();
+        fs::rename(new, self.path(name)).unwrap();
+    }
+
+    /// As if all that is stored had been written two hours ago.
+    fn let_time_pass(&self) {
+        let earlier = SystemTime::now() - Duration::from_secs(2 * 60 * 60);
+        for name in self.stored() {
+            // It may be gone again.
+            if let Ok(file) = File::options().write(true).open(name) {
+                file.set_modified(earlier).unwrap();
+            }
+        }
+    }
+
+    /// Whether nothing is stored but so many results.
+    fn has_only_results(&self, number: usize) -> bool {
+        self.results().len() == number && self.stored().len() == number
+    }
 }
 
 fn collect(folder: &Path, files: &mut Vec<(String, Vec<u8>)>) {
@@ -159,6 +185,16 @@ fn request(method: &str, url: &str, body: &[u8], kind: &str) -> Result<Answer, u
     })
 }
 
+/// What somebody without a key is answered.
+fn fetched(url: &str) -> u16 {
+    let answer = agent().get(url).call();
+    match answer {
+        Ok(answer) => answer.status().as_u16(),
+        Err(ureq::Error::StatusCode(status)) => status,
+        Err(error) => panic!("{error}"),
+    }
+}
+
 /// Sent along always, and needed where `API_KEYS` names it.
 const KEY: &str = "0123456789abcdef";
 
@@ -173,14 +209,7 @@ impl Server {
     }
 
     fn generate(&self, body: &Value) -> Answer {
-        let url = format!("{}/api/v1/mesh/generate", self.base);
-        request(
-            "POST",
-            &url,
-            body.to_string().as_bytes(),
-            "application/json",
-        )
-        .unwrap()
+        post(&self.base, body).unwrap()
     }
 
     /// Asks for a job with a receiver, and is told that it is safe.
@@ -228,6 +257,20 @@ impl Server {
             matches!(delivery["status"].as_str(), Some("delivered" | "failed"))
         });
         delivery
+    }
+
+    /// The end of a job was told, at least so often, and under one id.
+    #[track_caller]
+    fn has_told(&self, mailbox: &Mailbox, id: &str, status: &str, least: usize) {
+        let delivery = self.delivery(id);
+        assert_eq!(delivery["status"], "delivered", "{delivery}");
+        let ends = mailbox.ends(id);
+        assert!(ends.len() >= least, "{ends:?}");
+        for end in &ends {
+            assert_eq!(end, &ends[0], "the same each time");
+            assert_eq!(delivery["id"], end.id.as_str());
+            assert_eq!(end.event["status"], status);
+        }
     }
 
     /// The process can answer, whatever its load and its disks.
@@ -320,6 +363,30 @@ fn job(id: &str, image: &str, receiver: &str) -> Value {
     job
 }
 
+/// A request that sends an image along.
+fn upload(server: &Server, id: &str, receiver: &str) -> Result<Answer, ureq::Error> {
+    let mut form = Vec::new();
+    for (name, value) in [
+        ("job_id", id.as_bytes()),
+        ("callback_url", receiver.as_bytes()),
+        ("file\"; filename=\"star.png", &star(64, 5)),
+    ] {
+        let part = "--cut\r\ncontent-disposition: form-data; name=";
+        form.extend_from_slice(format!("{part}\"{name}\"\r\n\r\n").as_bytes());
+        form.extend_from_slice(value);
+        form.extend_from_slice(b"\r\n");
+    }
+    form.extend_from_slice(b"--cut--\r\n");
+    let url = format!("{}/api/v1/mesh/upload", server.base);
+    request("POST", &url, &form, "multipart/form-data; boundary=cut")
+}
+
+/// A request that names an image.
+fn post(base: &str, job: &Value) -> Result<Answer, ureq::Error> {
+    let url = format!("{base}/api/v1/mesh/generate");
+    request("POST", &url, job.to_string().as_bytes(), "application/json")
+}
+
 /// Holds up whoever passes until it is opened.
 #[derive(Clone, Default)]
 struct Gate(Arc<(Mutex<bool>, Condvar)>);
@@ -328,6 +395,10 @@ impl Gate {
     fn open(&self) {
         *self.0.0.lock().unwrap() = true;
         self.0.1.notify_all();
+    }
+
+    fn close(&self) {
+        *self.0.0.lock().unwrap() = false;
     }
 
     fn pass(&self) {
@@ -341,5 +412,13 @@ impl Gate {
     fn image(&self, image: &[u8], exchange: &mut Exchange) {
         self.pass();
         exchange.answer(200, "", image);
+    }
+    /// A server of an image, which `/gated.png` is only once the gate is open.
+    fn images(&self, image: Vec<u8>) -> Peer {
+        let gate = self.clone();
+        Peer::start(move |exchange| match exchange.path.as_str() {
+            "/gated.png" => gate.image(&image, exchange),
+            _ => exchange.answer(200, "", &image),
+        })
     }
 }

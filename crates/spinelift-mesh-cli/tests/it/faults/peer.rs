@@ -3,6 +3,7 @@
 use serde_json::Value;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -99,7 +100,10 @@ pub(super) struct Told {
 
 /// What a receiver was told.
 #[derive(Clone, Default)]
-pub(super) struct Mailbox(Arc<Mutex<Vec<Told>>>);
+pub(super) struct Mailbox {
+    told: Arc<Mutex<Vec<Told>>>,
+    refuses: Arc<AtomicBool>,
+}
 
 impl Mailbox {
     /// Notes a callback.
@@ -108,30 +112,41 @@ impl Mailbox {
             event: serde_json::from_slice(&exchange.body()).unwrap(),
             id: exchange.header("webhook-id").unwrap().to_owned(),
         };
-        self.0.lock().unwrap().push(told);
+        self.told.lock().unwrap().push(told);
     }
 
     /// How often something came under an id.
     pub(super) fn times(&self, id: &str) -> usize {
-        let all = self.0.lock().unwrap();
+        let all = self.told.lock().unwrap();
         all.iter().filter(|told| told.id == id).count()
+    }
+
+    /// What came of a job or batch, in order.
+    pub(super) fn all(&self, job: &str) -> Vec<Told> {
+        let all = self.told.lock().unwrap();
+        let of_job = all.iter().filter(|told| told.event["job_id"] == job);
+        of_job.cloned().collect()
     }
 
     /// The ends of a job or batch.
     pub(super) fn ends(&self, job: &str) -> Vec<Told> {
-        let all = self.0.lock().unwrap();
-        let ends = all
-            .iter()
-            .filter(|told| told.event["job_id"] == job && told.event["status"].is_string());
-        ends.cloned().collect()
+        let all = self.all(job).into_iter();
+        all.filter(|told| told.event["status"].is_string())
+            .collect()
     }
 
-    /// A receiver that takes everything.
+    /// Whether what is told from now on is refused.
+    pub(super) fn refuse(&self, refuses: bool) {
+        self.refuses.store(refuses, Ordering::SeqCst);
+    }
+
+    /// A receiver that takes everything, unless it is to refuse it.
     pub(super) fn receiver(&self) -> Peer {
         let mailbox = self.clone();
         Peer::start(move |exchange| {
             mailbox.take(exchange);
-            exchange.answer(200, "", b"");
+            let refuses = mailbox.refuses.load(Ordering::SeqCst);
+            exchange.answer(if refuses { 500 } else { 200 }, "", b"");
         })
     }
 }

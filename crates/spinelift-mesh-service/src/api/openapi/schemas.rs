@@ -3,7 +3,10 @@
 use crate::job::JobId;
 use crate::request::MAX_BATCH_ID;
 use serde_json::{Value, json};
-use spinelift_mesh::parameters::{PARAMETERS, PRESETS, ParameterKind, ParameterSpec};
+use spinelift_mesh::parameters::{
+    OPTION_GROUPS, OPTIONS, OptionKind, OptionSpec, PARAMETERS, PRESETS, ParameterKind,
+    ParameterSpec,
+};
 use std::borrow::Cow;
 use utoipa::openapi::schema::{
     KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type,
@@ -61,6 +64,9 @@ pub(in crate::api) struct FieldError {
     /// Largest value allowed, of numbers.
     #[schema(nullable = false)]
     maximum: Option<f64>,
+    /// The words that are allowed, where it must be one of some.
+    #[schema(nullable = false, example = json!(["reference", "cover"]))]
+    allowed: Option<Vec<String>>,
 }
 
 fn text() -> ObjectBuilder {
@@ -150,7 +156,10 @@ fn preset_name() -> Object {
 
 fn parameters(all: bool) -> Object {
     let description = match all {
-        true => "All parameters, as they are used.",
+        true => {
+            "All nine parameters as they are used, and the optional ones where they are not all \
+             defaults."
+        }
         false => {
             "The parameters of a mesh. What is absent has the preset's value, or the default. \
              Others are ignored, and named in `warnings`."
@@ -167,7 +176,68 @@ fn parameters(all: bool) -> Object {
             object
         }
     });
+    let object = OPTION_GROUPS
+        .iter()
+        .fold(object, |object, name| object.property(*name, group(name)));
+    let singles = OPTIONS.iter().filter(|spec| spec.path() == spec.name);
+    let object = singles.fold(object, |object, spec| {
+        object.property(spec.name, option(spec))
+    });
     object.build()
+}
+
+/// Optional parameters that are an object.
+fn group(name: &str) -> Object {
+    let object = ObjectBuilder::new()
+        .schema_type(SchemaType::new(Type::Object))
+        .description(Some(match name {
+            "outline" => "How the outline is made. All but `mode` count with `cover` alone.",
+            _ => "What is put inside; nothing, if this is absent.",
+        }));
+    let own = OPTIONS.iter().filter(|spec| spec.group == name);
+    let object = own.fold(object, |object, spec| {
+        object.property(spec.name, option(spec))
+    });
+    object.build()
+}
+
+/// An optional parameter; `null` stands for its default.
+fn option(spec: &OptionSpec) -> Object {
+    let description = format!("{}. Default: {}.", spec.description, spec.default);
+    let object = ObjectBuilder::new().description(Some(description));
+    let or_null = |kind| SchemaType::Array(vec![kind, Type::Null]);
+    match spec.kind {
+        OptionKind::Choice(words) => object
+            .schema_type(or_null(Type::String))
+            .enum_values(Some(
+                words.iter().map(|word| json!(word)).chain([Value::Null]),
+            ))
+            .default(Some(json!(spec.default)))
+            .examples([json!(spec.default)]),
+        OptionKind::Integer { minimum, maximum } => object
+            .schema_type(or_null(Type::Integer))
+            .minimum(Some(minimum))
+            .maximum(Some(maximum))
+            .examples([json!(example(spec) as i64)]),
+        OptionKind::Number { minimum, maximum } => object
+            .schema_type(or_null(Type::Number))
+            .minimum(Some(minimum))
+            .maximum(Some(maximum))
+            .examples([json!(example(spec))]),
+    }
+    .build()
+}
+
+fn example(spec: &OptionSpec) -> f64 {
+    match spec.name {
+        "max_vertices" => 12.0,
+        "max_overdraw" => 1.1,
+        "padding" => 0.5,
+        "vertices" => 60.0,
+        "spacing" => 24.0,
+        "min_angle" => 20.0,
+        _ => 50.0,
+    }
 }
 
 fn parameter(spec: &ParameterSpec) -> Object {
@@ -212,6 +282,12 @@ impl PartialSchema for UploadRequest {
         let form = PARAMETERS
             .iter()
             .fold(form, |form, spec| form.property(spec.name, parameter(spec)));
+        let form = OPTION_GROUPS
+            .iter()
+            .fold(form, |form, name| form.property(*name, group(name)));
+        let form = OPTIONS
+            .iter()
+            .fold(form, |form, spec| form.property(spec.path(), option(spec)));
         Schema::Object(form.build()).into()
     }
 }

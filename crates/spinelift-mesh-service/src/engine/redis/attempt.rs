@@ -59,9 +59,18 @@ pub(super) async fn release(shared: &Shared, claim: &Claim) -> Result<Fenced, En
     let Some(token) = shared.held.token(claim) else {
         return Ok(Fenced::Superseded);
     };
-    let args = [claim.job.id.as_str(), &token];
-    let answer: String = shared.link.run(&RELEASE, &args).await?;
+    let fenced = give_back(shared, &claim.job.id, &token).await?;
     shared.held.end(claim);
+    Ok(fenced)
+}
+
+/// Gives a job back, by the token of its attempt.
+pub(super) async fn give_back(
+    shared: &Shared,
+    id: &JobId,
+    token: &str,
+) -> Result<Fenced, EngineError> {
+    let answer: String = shared.link.run(&RELEASE, &[id.as_str(), token]).await?;
     fenced(&answer)
 }
 

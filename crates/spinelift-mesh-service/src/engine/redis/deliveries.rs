@@ -2,7 +2,7 @@
 
 use super::records::{self, Fields};
 use super::scripts::{ATTEMPTED, DELIVERIES, DUE, GIVE_BACK, HAND_OUT, REPLAY, UNDELIVERED};
-use super::{Shared, token, unexpected};
+use super::{Shared, age, token, unexpected};
 use crate::engine::queue::{Lanes, Queue, Waiting};
 use crate::engine::{
     Attempt, Delivery, DeliveryId, DeliveryRecord, EngineError, Lane, Next, Replayed,
@@ -272,11 +272,9 @@ async fn record(
         Next::GiveUp => ("give_up", Duration::ZERO),
         Next::RetryAfter(delay) => ("retry", delay),
     };
-    let (entry, delay) = (
-        records::stored_attempt(&attempt),
-        delay.as_millis().to_string(),
-    );
-    let args = [id.as_str(), &held, &nonce, &entry, step, &delay, LOG];
+    let (age, entry) = (age(attempt.at), records::stored_attempt(&attempt));
+    let delay = delay.as_millis().to_string();
+    let args = [id.as_str(), &held, &nonce, &age, &entry, step, &delay, LOG];
     shared.link.run::<u8>(&ATTEMPTED, &args).await?;
     shared.deliveries.lose(id.as_str(), &held);
     shared.deliveries.stirred.notify_one();

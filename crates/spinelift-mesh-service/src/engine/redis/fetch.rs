@@ -20,6 +20,9 @@ const POLL: Duration = Duration::from_secs(1);
 /// Most jobs that are begun at once: others wait while a script runs.
 const AT_ONCE: usize = 100;
 
+/// Longest time to wait for what is being begun when the engine is closed.
+const ENDING: Duration = Duration::from_secs(5);
+
 type Handed = Result<(Claim, Lane), EngineError>;
 
 /// The workers that wait, and the lanes that are used.
@@ -31,6 +34,8 @@ pub(super) struct Fetcher {
     pub(super) stirred: Notify,
     busy: Mutex<Busy>,
     pub(super) closed: CancellationToken,
+    /// Nothing more is begun.
+    ended: CancellationToken,
 }
 
 impl Fetcher {
@@ -41,6 +46,7 @@ impl Fetcher {
             stirred: Notify::new(),
             busy: Mutex::default(),
             closed: CancellationToken::new(),
+            ended: CancellationToken::new(),
         }
     }
 
@@ -134,7 +140,7 @@ fn enter(fetcher: &Arc<Fetcher>, client: String, server: String) -> Lane {
     })
 }
 
-/// Hands out jobs until that is closed.
+/// Hands out jobs until it is closed. What is begun at that moment is given back.
 pub(super) async fn run(shared: Arc<Shared>) {
     hand_out(&shared).await;
     if let Err(error) = shared.link.run::<u8>(&RETIRE, &[&shared.node.token]).await {
@@ -144,6 +150,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 
 async fn hand_out(shared: &Arc<Shared>) {
     let fetcher = &shared.fetcher;
+    let _ended = fetcher.ended.clone().drop_guard();
     // The same until there is an answer: what was begun and not heard of is handed out then.
     let mut nonce = token();
     loop {
@@ -257,9 +264,25 @@ async fn begin(shared: &Arc<Shared>, fields: &records::Fields) {
 
 async fn give_back(shared: &Arc<Shared>, claim: &Claim) {
     if let Err(error) = attempt::release(shared, claim).await {
-        tracing::warn!(
-            job_id = %claim.job.id, %error,
-            "a job could not be given back; it waits again when its lease has ended"
-        );
+        not_given_back(&claim.job.id, &error);
     }
+}
+
+/// Waits until nothing more is begun, and gives back what was handed to workers that had just left:
+/// once closed, nobody says that this node goes on with it.
+pub(super) async fn finish(shared: &Shared) {
+    // A script that hangs waits for its lease.
+    let _ = tokio::time::timeout(ENDING, shared.fetcher.ended.cancelled()).await;
+    for (id, token) in shared.held.all() {
+        if let Err(error) = attempt::give_back(shared, &id, &token).await {
+            not_given_back(&id, &error);
+        }
+    }
+}
+
+fn not_given_back(id: &JobId, error: &EngineError) {
+    tracing::warn!(
+        job_id = %id, %error,
+        "a job could not be given back; it waits again when its lease has ended"
+    );
 }

@@ -5,10 +5,9 @@ use super::scripts::{HEARTBEAT, REAP};
 use super::{Shared, attempt, unexpected};
 use crate::engine::{EngineError, Fenced, Outcome};
 use crate::job::{JobError, JobId};
-use parking_lot::Mutex;
 use redis::{FromRedisValue, Value};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
 /// Longest pause between looks for attempts that nobody goes on with.
@@ -16,43 +15,6 @@ const LONGEST_ROUND: Duration = Duration::from_secs(1);
 
 /// Every so many rounds the consumers of nodes that are gone are removed.
 const TIDY_EVERY: u32 = 60;
-
-/// Since when this node has been heard without interruption.
-pub(super) struct Pulse {
-    state: Mutex<State>,
-}
-
-struct State {
-    steady_since: Instant,
-    last: Instant,
-}
-
-impl Pulse {
-    pub(super) fn new() -> Self {
-        let now = Instant::now();
-        Self {
-            state: Mutex::new(State {
-                steady_since: now,
-                last: now,
-            }),
-        }
-    }
-
-    fn beat(&self, lease: Duration) {
-        let (mut state, now) = (self.state.lock(), Instant::now());
-        if now.duration_since(state.last) > lease {
-            state.steady_since = now;
-        }
-        state.last = now;
-    }
-
-    /// Whether other nodes have had the time to be heard, too: after an outage of the server none
-    /// has been, and all of them live.
-    fn is_steady(&self, lease: Duration) -> bool {
-        let state = self.state.lock();
-        state.last.elapsed() < lease && state.steady_since.elapsed() > lease
-    }
-}
 
 /// Says again and again that this node lives.
 pub(super) async fn keep(shared: Arc<Shared>) {
@@ -65,9 +27,8 @@ pub(super) async fn keep(shared: Arc<Shared>) {
             _ = ticks.tick() => {}
             () = shared.link.reconnected() => {}
         }
-        match beat(&shared).await {
-            Ok(()) => shared.pulse.beat(shared.lease),
-            Err(error) => tracing::warn!(%error, "Redis was not told that this node lives"),
+        if let Err(error) = beat(&shared).await {
+            tracing::warn!(%error, "Redis was not told that this node lives");
         }
     }
 }
@@ -127,9 +88,6 @@ pub(super) async fn reap(shared: Arc<Shared>) {
     let mut number = 0_u32;
     loop {
         ticks.tick().await;
-        if !shared.pulse.is_steady(shared.lease) {
-            continue;
-        }
         number = number.wrapping_add(1);
         if let Err(error) = look(&shared, round, number.is_multiple_of(TIDY_EVERY)).await {
             tracing::debug!(%error, "attempts that nobody goes on with were not looked for");
@@ -145,7 +103,14 @@ async fn look(shared: &Shared, round: Duration, tidies: bool) -> Result<(), Engi
     let mut cursor = "0".to_owned();
     loop {
         let args = [cursor.as_str(), &lease, &cap, &round, tidies];
-        let answer: Vec<Value> = shared.link.run(&REAP, &args).await?;
+        // Other nodes that lost their connections as well must have had the time to be heard again.
+        let answer = shared
+            .link
+            .run_if_steady(&REAP, &args, shared.lease)
+            .await?;
+        let Some(answer): Option<Vec<Value>> = answer else {
+            return Ok(());
+        };
         let [next, requeued, spent] =
             <[Value; 3]>::try_from(answer).map_err(|_| unexpected("reap"))?;
         let requeued = u64::from_redis_value(requeued).map_err(unexpected)?;

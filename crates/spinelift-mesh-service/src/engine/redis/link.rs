@@ -48,6 +48,7 @@ struct Shared {
 #[derive(Clone)]
 struct Connected {
     number: u64,
+    since: Instant,
     connection: Connection,
 }
 
@@ -94,10 +95,7 @@ impl Link {
         command: &Command,
         args: &[&str],
     ) -> Result<T, EngineError> {
-        let mut invocation = command.script.key(self.prefix.as_str());
-        for arg in args {
-            invocation.arg(*arg);
-        }
+        let invocation = self.invocation(command, args);
         let began = Instant::now();
         let answer = self.send(&invocation, began + LIMIT).await;
         let metrics = &self.shared.metrics;
@@ -107,13 +105,38 @@ impl Link {
                 metrics.failures.increment(1);
             }
         })?;
-        redis::from_redis_value(answer).map_err(|error| {
-            let reason = format!(
-                "an answer that was not expected ({}): {error}",
-                command.name
-            );
-            EngineError::Unavailable { reason }
-        })
+        read(command, answer)
+    }
+
+    /// Runs a script once, on a connection that has been there for so long; `None` if there is none.
+    pub(super) async fn run_if_steady<T: FromRedisValue>(
+        &self,
+        command: &Command,
+        args: &[&str],
+        time: Duration,
+    ) -> Result<Option<T>, EngineError> {
+        let connected = self.shared.connection.borrow().clone();
+        let steady = connected.filter(|connected| connected.since.elapsed() >= time);
+        let Some(mut connected) = steady else {
+            return Ok(None);
+        };
+        let invocation = self.invocation(command, args);
+        let answer = once(&invocation, &mut connected.connection, ANSWER).await;
+        let answer = answer.map_err(|error| {
+            if may_pass(&error) {
+                self.shared.broken(&connected, &error);
+            }
+            unavailable(&error)
+        })?;
+        read(command, answer).map(Some)
+    }
+
+    fn invocation<'a>(&self, command: &'a Command, args: &[&str]) -> ScriptInvocation<'a> {
+        let mut invocation = command.script.key(self.prefix.as_str());
+        for arg in args {
+            invocation.arg(*arg);
+        }
+        invocation
     }
 
     async fn send(
@@ -125,11 +148,10 @@ impl Link {
         loop {
             let mut connected = self.connected(deadline).await?;
             let left = deadline.saturating_duration_since(Instant::now());
-            let answer = invocation.invoke_async(&mut connected.connection);
-            let error = match tokio::time::timeout(left.min(ANSWER), answer).await {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(error)) => error,
-                Err(_) => timed_out(),
+            let answer = once(invocation, &mut connected.connection, left.min(ANSWER)).await;
+            let error = match answer {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
             };
             let passes = may_pass(&error);
             if passes {
@@ -187,6 +209,28 @@ impl Link {
     }
 }
 
+async fn once(
+    invocation: &ScriptInvocation<'_>,
+    connection: &mut Connection,
+    limit: Duration,
+) -> Result<Value, RedisError> {
+    let answer = invocation.invoke_async(connection);
+    match tokio::time::timeout(limit, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(timed_out()),
+    }
+}
+
+fn read<T: FromRedisValue>(command: &Command, answer: Value) -> Result<T, EngineError> {
+    redis::from_redis_value(answer).map_err(|error| {
+        let reason = format!(
+            "an answer that was not expected ({}): {error}",
+            command.name
+        );
+        EngineError::Unavailable { reason }
+    })
+}
+
 impl Shared {
     /// A connection is of no use any more; another is made.
     fn broken(&self, connected: &Connected, error: &RedisError) {
@@ -225,9 +269,11 @@ async fn keep(shared: Arc<Shared>) {
                     tracing::info!("connected to Redis again");
                 }
                 let since = Instant::now();
-                shared
-                    .connection
-                    .send_replace(Some(Connected { number, connection }));
+                shared.connection.send_replace(Some(Connected {
+                    number,
+                    since,
+                    connection,
+                }));
                 shared.reconnected.notify_one();
                 // The sender lives as long as this task.
                 if watched.wait_for(Option::is_none).await.is_err() {

@@ -40,6 +40,7 @@ use super::{
     NewJob, Next, Outbox, Outcome, Page, Replayed, ResultIndex, ResultKey, ResultObject, Turn,
     Work,
 };
+use crate::clock;
 use crate::job::{Batch, Job, JobId, Progress};
 use crate::metrics::RedisMetrics;
 use async_trait::async_trait;
@@ -47,7 +48,6 @@ use chrono::{DateTime, Utc};
 use deliveries::Deliveries;
 use fetch::Fetcher;
 use held::Held;
-use lease::Pulse;
 use link::Link;
 use locks::Locks;
 use node::Node;
@@ -146,7 +146,6 @@ struct Shared {
     deliveries: Deliveries,
     locks: Locks,
     secrets: Secrets,
-    pulse: Pulse,
     /// Something is watched that was not.
     watching: Notify,
     metrics: RedisMetrics,
@@ -211,7 +210,6 @@ impl RedisEngine {
             deliveries: Deliveries::new(options.bounds.delivery_lanes, options.delivers),
             locks: Locks::default(),
             secrets: Secrets::default(),
-            pulse: Pulse::new(),
             watching: Notify::new(),
             metrics,
         });
@@ -247,6 +245,12 @@ fn read(path: &Path) -> Result<Vec<u8>, OpenError> {
 /// A name that nothing else has.
 fn token() -> String {
     uuid::Uuid::now_v7().simple().to_string()
+}
+
+/// How long ago a moment is by the clock of this node, in milliseconds: the server's clock may show
+/// another time.
+fn age(moment: DateTime<Utc>) -> String {
+    (clock::now() - moment).num_milliseconds().to_string()
 }
 
 fn unexpected(what: impl ToString) -> EngineError {
@@ -357,6 +361,7 @@ impl JobEngine for RedisEngine {
         let shared = &self.shared;
         self.stop_claiming();
         shared.deliveries.close();
+        fetch::finish(shared).await;
         let mut tasks = std::mem::take(&mut *self.tasks.lock());
         tasks.shutdown().await;
         deliveries::give_back(shared).await;

@@ -177,7 +177,6 @@ pub(super) fn delivery_record(
 /// An attempt at a delivery as it is stored.
 #[derive(Serialize, Deserialize)]
 struct StoredAttempt {
-    at: i64,
     took: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
@@ -185,10 +184,9 @@ struct StoredAttempt {
     error: Option<String>,
 }
 
-/// The form in which an attempt is kept.
+/// The form in which an attempt is kept, behind its time.
 pub(super) fn stored_attempt(attempt: &Attempt) -> String {
     let stored = StoredAttempt {
-        at: attempt.at.timestamp_millis(),
         took: u64::try_from(attempt.took.as_millis()).unwrap_or(u64::MAX),
         status: attempt.status,
         error: attempt.error.clone(),
@@ -198,9 +196,10 @@ pub(super) fn stored_attempt(attempt: &Attempt) -> String {
 }
 
 fn attempt(text: &str) -> Result<Attempt, EngineError> {
+    let (at, text) = text.split_once(' ').unwrap_or_default();
     let stored: StoredAttempt = serde_json::from_str(text).map_err(damaged)?;
     Ok(Attempt {
-        at: moment(stored.at),
+        at: moment(at.parse().map_err(damaged)?),
         took: Duration::from_millis(stored.took),
         status: stored.status,
         error: stored.error,

@@ -1,7 +1,7 @@
 //! Cancelling jobs that have not ended, and forgetting those that have.
 
 use super::scripts::{CANCEL, DELETE, EXPIRE};
-use super::{Shared, progress, token, unexpected};
+use super::{Shared, age, progress, token, unexpected};
 use crate::engine::{Cancelled, Deleted, DeliveryId, EngineError, Expired, ResultObject};
 use crate::job::JobId;
 use chrono::{DateTime, Utc};
@@ -82,8 +82,8 @@ pub(super) async fn delete(shared: &Shared, id: &JobId) -> Result<Option<Deleted
 
 /// Forgets some of what ended before a time.
 pub(super) async fn expire(shared: &Shared, before: DateTime<Utc>) -> Result<Expired, EngineError> {
-    let before = before.timestamp_millis().to_string();
-    let args = [before.as_str(), &token(), AT_ONCE];
+    let age = age(before);
+    let args = [age.as_str(), &token(), AT_ONCE];
     let mut answer = shared
         .link
         .run::<Vec<Value>>(&EXPIRE, &args)

@@ -121,7 +121,7 @@ fn write_batch(
             batch.id.as_str(),
             fingerprint,
             batch.callback_url.as_ref().map(|url| url.reveal().as_str()),
-            batch.callback_url.as_ref().map(RedactedUrl::server),
+            batch.callback_url.as_ref().map(RedactedUrl::receiver),
             &batch.base_url,
             u32::try_from(batch.jobs.len()).unwrap_or(u32::MAX),
             clock::now().timestamp_millis(),

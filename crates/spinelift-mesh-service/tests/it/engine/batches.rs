@@ -49,7 +49,7 @@ pub(super) async fn a_batch_counts_the_ends_of_its_jobs_and_is_told_once(store: 
     let (delivery, _lane) = engine.due().await.unwrap().unwrap();
     assert_eq!(
         (delivery.of, &*delivery.receiver),
-        (id("b"), "receiver.example")
+        (id("b"), "receiver.example:80")
     );
     assert_eq!(delivery.generation, seen.generation);
 }

@@ -1,7 +1,7 @@
 -- Records an attempt at a delivery and what follows it. One whose lease was lost, or that was
 -- replayed meanwhile, decides nothing any more, unless it was taken.
-local id, token, nonce, entry, next_step, delay, most =
-  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
+local id, token, nonce, age, entry, next_step, delay, most =
+  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 local name = P .. 'delivery:' .. id
 local known = fields(name, 'state', 'token', 'receiver', 'of', 'nonce')
 if not known.state or known.nonce == nonce then
@@ -10,7 +10,7 @@ end
 even_if_full()
 redis.call('HINCRBY', name, 'attempts', 1)
 redis.call('HSET', name, 'nonce', nonce)
-redis.call('RPUSH', P .. 'log:' .. id, entry)
+redis.call('RPUSH', P .. 'log:' .. id, string.format('%.0f ', NOW - age) .. entry)
 redis.call('LTRIM', P .. 'log:' .. id, -most, -1)
 local is_own = known.token == token and token ~= ''
 local function is_over(state)

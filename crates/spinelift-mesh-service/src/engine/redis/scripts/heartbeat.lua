@@ -10,6 +10,13 @@ else
   redis.call('SET', P .. 'node:' .. node, node_token, 'PX', lease)
 end
 
+-- Nodes are heard without a gap since then: in a gap none of them could be.
+local heard = fields(P .. 'heard', 'last')
+if not heard.last or NOW - heard.last > lease * 2 / 3 then
+  redis.call('HSET', P .. 'heard', 'since', NOW)
+end
+redis.call('HSET', P .. 'heard', 'last', NOW)
+
 -- The next group of arguments, which begins with how many of `size` it has.
 local function each(size, work)
   local number = tonumber(ARGV[at])

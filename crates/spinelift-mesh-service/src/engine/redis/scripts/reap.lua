@@ -6,6 +6,11 @@ local cursor, lease, cap, round = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 if cursor == '0' and not redis.call('SET', P .. 'reaping', '', 'NX', 'PX', round) then
   return { '0', 0, {} }
 end
+-- After an outage all nodes have a lease to be heard again.
+local heard = fields(P .. 'heard', 'last', 'since')
+if not heard.last or NOW - heard.last > lease * 2 / 3 or NOW - heard.since <= tonumber(lease) then
+  return { '0', 0, {} }
+end
 even_if_full()
 local part = redis.call('SSCAN', P .. 'streams', cursor, 'COUNT', 100)
 local requeued, spent = 0, {}
@@ -32,7 +37,8 @@ end
 -- handed out now. Their holders say otherwise within a lease, if they live.
 local function renew_group(stream)
   redis.call('XGROUP', 'CREATE', stream, GROUP, '0')
-  local all = redis.call('XREADGROUP', 'GROUP', GROUP, 'nobody', 'STREAMS', stream, '>')
+  local all = redis.call('XREADGROUP', 'GROUP', GROUP, 'nobody', 'COUNT', 10000, 'STREAMS',
+    stream, '>')
   for _, each in ipairs(all and all[1][2] or {}) do
     look_at_entry(stream, each[1], false)
   end

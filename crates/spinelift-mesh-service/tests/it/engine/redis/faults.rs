@@ -175,7 +175,7 @@ async fn nothing_is_left_of_what_has_ended_and_been_deleted() {
         .filter(|key| *key != "reaping" && !key.starts_with("node:"))
         .collect();
     keys.sort_unstable();
-    let lasting: [&str; 3] = ["cache_bytes", "seq", "turn"];
+    let lasting: [&str; 4] = ["cache_bytes", "heard", "seq", "turn"];
     let turns: Vec<_> = keys.iter().filter(|key| key.starts_with("turns")).collect();
     assert!(turns.len() <= 2, "{turns:?}");
     let keys: Vec<_> = keys
