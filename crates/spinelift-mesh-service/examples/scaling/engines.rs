@@ -272,6 +272,11 @@ async fn at_full_load(workers: usize, asks: Asks) -> Vec<(String, String)> {
     let seconds = began.elapsed().as_secs_f64();
     let redis = RedisCosts::of(&server).await.since(&before);
     let jobs = JOBS as f64;
+    // As if their time were over.
+    let before = RedisCosts::of(&server).await;
+    let later = chrono::Utc::now() + chrono::TimeDelta::hours(1);
+    while crowd.engines[0].expire(later).await.unwrap().gone > 0 {}
+    let expiry = RedisCosts::of(&server).await.since(&before);
     let row = |name: &str, cell: String| (name.to_owned(), cell);
     let rows = vec![
         row("jobs/s", format!("{:.0}", jobs / seconds)),
@@ -289,6 +294,14 @@ async fn at_full_load(workers: usize, asks: Asks) -> Vec<(String, String)> {
         ),
         row("commands in them", each(redis.calls() as f64, jobs, 1)),
         row("bytes to Redis' log", each(redis.log, jobs, 0)),
+        row(
+            "CPU of Redis to forget it (ms)",
+            each(expiry.cpu * 1000.0, jobs, 3),
+        ),
+        row(
+            "bytes to Redis' log to forget it",
+            each(expiry.log, jobs, 0),
+        ),
     ];
     if let Some(crowd) = Arc::into_inner(crowd) {
         crowd.close().await;
