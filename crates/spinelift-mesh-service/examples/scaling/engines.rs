@@ -312,7 +312,7 @@ async fn at_full_load(workers: usize, asks: Asks) -> Vec<(String, String)> {
 /// What nodes that rest cost each job.
 pub(crate) async fn measure_crowds() {
     let mut table = Table::default();
-    for engines in [1, 10, 50, 100, 200] {
+    for engines in [10, 50, 100, 200] {
         let server = durable_redis().await;
         let (waits, mut ended) = unbounded_channel();
         let crowd = Crowd::new(&server, engines, 1, Asks::Little, waits).await;
