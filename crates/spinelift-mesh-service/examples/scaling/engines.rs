@@ -3,14 +3,16 @@
 use crate::durable_redis;
 use crate::redis_costs::RedisCosts;
 use crate::redis_server::RedisServer;
-use crate::table::{Table, each, quantile};
+use crate::table::{Table, count_of_nodes, each, quantile};
 use spinelift_mesh::MeshParameters;
 use spinelift_mesh_service::RedactedUrl;
 use spinelift_mesh_service::engine::redis::{Options, RedisEngine, RedisUrl};
 use spinelift_mesh_service::engine::{
-    Accepted, Bounds, JobEngine, NewJob, Outcome, ResultKey, ResultObject, StoredResult,
+    Attempt, Bounds, Claim, JobEngine, NewJob, Next, Outbox, Outcome, ResultIndex, ResultKey,
+    ResultObject, StoredResult, Turn, Work,
 };
-use spinelift_mesh_service::job::{JobId, JobRequest, Source};
+use spinelift_mesh_service::job::{JobId, JobRequest, Progress, Source};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -20,10 +22,19 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 /// Jobs at full load.
-const JOBS: usize = 20_000;
+const JOBS: usize = 10_000;
 
 /// Jobs a second in a crowd, so few that almost all nodes rest.
 const PACE: usize = 100;
+
+/// What a job asks of its engine.
+#[derive(Clone, Copy)]
+enum Asks {
+    /// To be accepted, begun and ended.
+    Little,
+    /// All that it does in the service, but for reading its status.
+    All,
+}
 
 /// Jobs of a crowd.
 const CROWD_JOBS: usize = 1000;
@@ -31,6 +42,7 @@ const CROWD_JOBS: usize = 1000;
 /// Engines, and the jobs that were accepted and have not ended.
 struct Crowd {
     engines: Vec<Arc<RedisEngine>>,
+    asks: Asks,
     accepted: Arc<Mutex<HashMap<JobId, Instant>>>,
     workers: JoinSet<()>,
 }
@@ -41,10 +53,12 @@ impl Crowd {
         server: &RedisServer,
         engines: usize,
         workers: usize,
+        asks: Asks,
         waits: UnboundedSender<Duration>,
     ) -> Self {
         let mut crowd = Self {
             engines: Vec::new(),
+            asks,
             accepted: Arc::default(),
             workers: JoinSet::new(),
         };
@@ -53,10 +67,14 @@ impl Crowd {
             for _ in 0..workers {
                 let work = work(
                     Arc::clone(&engine),
+                    asks,
                     Arc::clone(&crowd.accepted),
                     waits.clone(),
                 );
                 crowd.workers.spawn(work);
+                if matches!(asks, Asks::All) {
+                    crowd.workers.spawn(tell(Arc::clone(&engine)));
+                }
             }
             crowd.engines.push(engine);
         }
@@ -70,13 +88,15 @@ impl Crowd {
             .lock()
             .unwrap()
             .insert(id.clone(), Instant::now());
-        let accepted = engine.accept(job(id)).await.unwrap();
-        assert!(matches!(accepted, Accepted::Created));
+        while let Err(error) = engine.accept(job(id.clone(), self.asks)).await {
+            eprintln!("{id} is not accepted: {error}");
+        }
     }
 
     async fn close(self) {
         for engine in &self.engines {
             engine.stop_claiming();
+            engine.finish_due();
         }
         self.workers.join_all().await;
         for engine in &self.engines {
@@ -87,25 +107,80 @@ impl Crowd {
 
 async fn work(
     engine: Arc<RedisEngine>,
+    asks: Asks,
     accepted: Arc<Mutex<HashMap<JobId, Instant>>>,
     waits: UnboundedSender<Duration>,
 ) {
-    while let Some((claim, lane)) = engine.claim().await.unwrap() {
+    loop {
+        let (claim, lane) = match engine.claim().await {
+            Ok(Some(claimed)) => claimed,
+            Ok(None) => return,
+            Err(error) => {
+                eprintln!("nothing can be begun: {error}");
+                continue;
+            }
+        };
         drop(lane);
-        let since = accepted.lock().unwrap().remove(&claim.job.id).unwrap();
-        let waited = since.elapsed();
-        let key = ResultKey::new(&[0; 32], &MeshParameters::default());
+        let since = accepted.lock().unwrap().remove(&claim.job.id);
+        let waited = since.map(|since| since.elapsed());
+        let image: [u8; 32] = std::array::from_fn(|_| fastrand::u8(..));
+        let key = ResultKey::new(&image, &MeshParameters::default());
+        let turn = match asks {
+            Asks::Little => None,
+            Asks::All => Some(go_through(&engine, &claim, &key).await),
+        };
         let name = format!("{}-{:016x}", key.as_str(), fastrand::u64(..));
         let result = StoredResult::New {
             key,
             object: ResultObject::parse(&name).unwrap(),
             bytes: 100,
         };
-        engine
-            .finish(&claim, Outcome::Completed(result))
-            .await
-            .unwrap();
-        waits.send(waited).unwrap();
+        let outcome = Outcome::Completed(result);
+        while let Err(error) = engine.finish(&claim, outcome.clone()).await {
+            eprintln!("{} is not recorded: {error}", claim.job.id);
+        }
+        drop(turn);
+        // Once for each job, though it may be begun again after an outage.
+        if let Some(waited) = waited {
+            waits.send(waited).unwrap();
+        }
+    }
+}
+
+/// What comes between the beginning and the end of a job: whether there is a result already, the
+/// turn to make it, and the progress.
+async fn go_through(engine: &RedisEngine, claim: &Claim, key: &ResultKey) -> Turn {
+    let turn = engine.turn(&Work::Result(key.clone())).await;
+    // Without an answer there is none.
+    let _ = engine.cached(key).await;
+    for percent in [10, 20, 30, 40, 50, 70, 85, 95] {
+        let message = Cow::Borrowed("On the way");
+        engine.report(claim, Progress { percent, message });
+    }
+    turn
+}
+
+/// Tells the ends, to nobody.
+async fn tell(engine: Arc<RedisEngine>) {
+    loop {
+        let (delivery, _lane) = match engine.due().await {
+            Ok(Some(due)) => due,
+            Ok(None) => return,
+            Err(error) => {
+                eprintln!("nothing can be told: {error}");
+                continue;
+            }
+        };
+        let attempt = Attempt {
+            at: chrono::Utc::now(),
+            took: Duration::from_millis(1),
+            status: Some(204),
+            error: None,
+        };
+        let recorded = engine.attempted(&delivery, attempt, Next::Delivered).await;
+        if let Err(error) = recorded {
+            eprintln!("that one was told is not recorded: {error}");
+        }
     }
 }
 
@@ -116,26 +191,30 @@ fn options(server: &RedisServer) -> Options {
         namespace: "scaling".into(),
         node: None,
         lease: Duration::from_secs(15),
-        delivers: false,
+        delivers: true,
         bounds: Bounds {
             queue_length: 1_000_000,
             jobs_per_client: 1_000_000,
             lanes: 1000,
             client_lanes: 1000,
-            delivery_lanes: 16,
+            delivery_lanes: 1000,
             attempts: 3,
         },
     }
 }
 
-fn job(id: JobId) -> NewJob {
+fn job(id: JobId, asks: Asks) -> NewJob {
+    let parsed = |text: &str| RedactedUrl::new(text.parse().unwrap());
     let url = "https://images.example/sprites/hero-0001.png";
     NewJob {
         id,
         request: JobRequest {
-            source: Source::Url(RedactedUrl::new(url.parse().unwrap())),
+            source: Source::Url(parsed(url)),
             parameters: MeshParameters::default(),
-            callback_url: None,
+            callback_url: match asks {
+                Asks::Little => None,
+                Asks::All => Some(parsed("https://receiver.example/callback")),
+            },
         },
         base_url: "https://mesh.example".into(),
         client: "client".into(),
@@ -145,13 +224,31 @@ fn job(id: JobId) -> NewJob {
 
 /// How many jobs one server carries, if nothing is done in them.
 pub(crate) async fn measure_at_full_load() {
+    let mut table = Table::default();
+    for (name, asks) in [
+        ("accepted, begun, ended", Asks::Little),
+        ("with all that a job asks of Redis", Asks::All),
+    ] {
+        for workers in [16, 64, 256] {
+            table.column(
+                &format!("{name}: {} at a time", 2 * workers),
+                at_full_load(workers, asks).await,
+            );
+        }
+    }
+    table.print(&format!(
+        "{JOBS} jobs in which nothing is computed, 2 engines:"
+    ));
+}
+
+async fn at_full_load(workers: usize, asks: Asks) -> Vec<(String, String)> {
     let server = durable_redis().await;
     let (waits, mut ended) = unbounded_channel();
-    let crowd = Arc::new(Crowd::new(&server, 2, 64, waits).await);
+    let crowd = Arc::new(Crowd::new(&server, 2, workers, asks, waits).await);
     let (before, began) = (RedisCosts::of(&server).await, Instant::now());
     let next = Arc::new(AtomicUsize::new(0));
     let mut clients = JoinSet::new();
-    for _ in 0..64 {
+    for _ in 0..workers {
         let (crowd, next) = (Arc::clone(&crowd), Arc::clone(&next));
         clients.spawn(async move {
             loop {
@@ -167,46 +264,58 @@ pub(crate) async fn measure_at_full_load() {
         ended.recv().await.unwrap();
     }
     clients.join_all().await;
+    while crowd.engines[0].undelivered().await != Ok(0)
+        || crowd.engines[1].undelivered().await != Ok(0)
+    {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let seconds = began.elapsed().as_secs_f64();
     let redis = RedisCosts::of(&server).await.since(&before);
     let jobs = JOBS as f64;
+    // As if their time were over.
+    let before = RedisCosts::of(&server).await;
+    let later = chrono::Utc::now() + chrono::TimeDelta::hours(1);
+    while crowd.engines[0].expire(later).await.unwrap().gone > 0 {}
+    let expiry = RedisCosts::of(&server).await.since(&before);
     let row = |name: &str, cell: String| (name.to_owned(), cell);
-    let mut table = Table::default();
-    table.column(
-        "2 engines, 64 workers each",
-        vec![
-            row("jobs/s", format!("{:.0}", jobs / seconds)),
-            row(
-                "share of a core that Redis had",
-                format!("{:.2}", redis.cpu / seconds),
-            ),
-            row(
-                "jobs for each second of Redis' CPU",
-                format!("{:.0}", jobs / redis.cpu),
-            ),
-            row(
-                "scripts for each job",
-                each(redis.scripts() as f64, jobs, 2),
-            ),
-            row("commands in them", each(redis.calls() as f64, jobs, 1)),
-            row("bytes to Redis' log", each(redis.log, jobs, 0)),
-        ],
-    );
-    table.print(&format!(
-        "{JOBS} jobs in which nothing is done and of which nobody is told:"
-    ));
+    let rows = vec![
+        row("jobs/s", format!("{:.0}", jobs / seconds)),
+        row(
+            "share of a core that Redis had",
+            format!("{:.2}", redis.cpu / seconds),
+        ),
+        row(
+            "jobs for each second of Redis' CPU",
+            format!("{:.0}", jobs / redis.cpu),
+        ),
+        row(
+            "scripts for each job",
+            each(redis.scripts() as f64, jobs, 2),
+        ),
+        row("commands in them", each(redis.calls() as f64, jobs, 1)),
+        row("bytes to Redis' log", each(redis.log, jobs, 0)),
+        row(
+            "CPU of Redis to forget it (ms)",
+            each(expiry.cpu * 1000.0, jobs, 3),
+        ),
+        row(
+            "bytes to Redis' log to forget it",
+            each(expiry.log, jobs, 0),
+        ),
+    ];
     if let Some(crowd) = Arc::into_inner(crowd) {
         crowd.close().await;
     }
+    rows
 }
 
 /// What nodes that rest cost each job.
 pub(crate) async fn measure_crowds() {
     let mut table = Table::default();
-    for engines in [1, 10, 50, 100, 200] {
+    for engines in [10, 50, 100, 200] {
         let server = durable_redis().await;
         let (waits, mut ended) = unbounded_channel();
-        let crowd = Crowd::new(&server, engines, 1, waits).await;
+        let crowd = Crowd::new(&server, engines, 1, Asks::Little, waits).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
         let rest = rest(&server).await;
         let (before, began) = (RedisCosts::of(&server).await, Instant::now());
@@ -227,7 +336,7 @@ pub(crate) async fn measure_crowds() {
         let row = |name: &str, cell: String| (name.to_owned(), cell);
         let more = |all: f64, at_rest: f64, digits| each(all - at_rest * seconds, jobs, digits);
         table.column(
-            &format!("{engines} nodes"),
+            &count_of_nodes(engines),
             vec![
                 row(
                     "scripts for each job",

@@ -18,7 +18,7 @@ impl Node {
             .args(["serve", "--port", "0"])
             .current_dir(directory.path())
             .env("ALLOWED_PRIVATE_HOSTS", format!("{here},127.0.0.1"))
-            .env("LOG_LEVEL", "error")
+            .env("LOG_LEVEL", "off")
             .env("MAX_JOBS_PER_CLIENT", "1000000")
             .envs(environment.iter().map(|(name, value)| (*name, value)))
             .stdout(Stdio::piped())
@@ -35,11 +35,8 @@ impl Node {
         }
     }
 
-    /// Seconds of CPU that it has used.
     pub(crate) fn cpu(&self) -> f64 {
-        let pid = i32::try_from(self.child.id()).unwrap();
-        let stat = procfs::process::Process::new(pid).unwrap().stat().unwrap();
-        (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64
+        cpu_of(self.child.id())
     }
 
     /// Resident memory in MiB.
@@ -48,6 +45,13 @@ impl Node {
         let status = procfs::process::Process::new(pid).unwrap().status();
         status.unwrap().vmrss.unwrap_or(0) as f64 / 1024.0
     }
+}
+
+/// Seconds of CPU that a process has used.
+pub(crate) fn cpu_of(process: u32) -> f64 {
+    let process = procfs::process::Process::new(process as i32).unwrap();
+    let stat = process.stat().unwrap();
+    (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64
 }
 
 impl Drop for Node {

@@ -19,7 +19,13 @@ pub(crate) struct RedisCosts {
 
 impl RedisCosts {
     pub(crate) async fn of(server: &RedisServer) -> Self {
-        let mut connection = server.connect().await.unwrap();
+        let client = redis::Client::open(server.url()).unwrap();
+        // A machine with much to do may take its time.
+        let patient = redis::AsyncConnectionConfig::new().set_response_timeout(None);
+        let mut connection = client
+            .get_multiplexed_async_connection_with_config(&patient)
+            .await
+            .unwrap();
         let text: String = redis::cmd("INFO")
             .arg("everything")
             .query_async(&mut connection)

@@ -35,6 +35,13 @@ impl Table {
     }
 }
 
+pub(crate) fn count_of_nodes(number: usize) -> String {
+    match number {
+        1 => "1 node".to_owned(),
+        _ => format!("{number} nodes"),
+    }
+}
+
 /// What so much of something is for each of so many.
 pub(crate) fn each(amount: f64, number: f64, digits: usize) -> String {
     format!("{:.digits$}", amount / number)

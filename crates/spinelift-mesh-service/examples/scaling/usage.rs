@@ -2,6 +2,7 @@
 
 use crate::counted_s3::Counts;
 use crate::load::World;
+use crate::nodes::cpu_of;
 use crate::redis_costs::RedisCosts;
 use crate::table::{each, quantile};
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,6 +11,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Usage {
     at: Instant,
     cpu: f64,
+    /// CPU of this process: clients, the origin, the receiver, and S3.
+    around: f64,
     redis: Option<RedisCosts>,
     s3: Option<Counts>,
     images: u64,
@@ -26,6 +29,7 @@ impl Usage {
         Self {
             at: Instant::now(),
             cpu: world.nodes.iter().map(|node| node.cpu()).sum(),
+            around: cpu_of(std::process::id()),
             redis,
             s3: world.s3.as_ref().map(|s3| s3.counts()),
             images: world.seen.images.load(Relaxed),
@@ -68,6 +72,10 @@ impl Usage {
                 "CPU of the nodes (ms)".to_owned(),
                 each(self.cpu_since(before) * 1000.0, jobs, 2),
             ),
+            (
+                "CPU of clients, origin, receiver and S3 (ms)".to_owned(),
+                each((self.around - before.around) * 1000.0, jobs, 2),
+            ),
         ];
         let mut row = |name: String, cell: String| rows.push((name, cell));
         if let Some(redis) = self.redis_since(before) {
@@ -87,8 +95,11 @@ impl Usage {
         if let (Some(now), Some(before)) = (&self.s3, &before.s3) {
             for (kind, number) in &now.requests {
                 let known = before.requests.get(kind).copied().unwrap_or(0);
-                let number = (number - known) as f64;
-                row(format!("S3: {kind}"), each(number, jobs, 3));
+                // Of a start and of the sweeper there is no more than one.
+                if number - known > jobs as u64 / 100 {
+                    let number = (number - known) as f64;
+                    row(format!("S3: {kind}"), each(number, jobs, 3));
+                }
             }
             let sent = (now.sent - before.sent) as f64;
             let received = (now.received - before.received) as f64;
@@ -101,6 +112,13 @@ impl Usage {
         row("requests for images".into(), each(images, jobs, 2));
         row("bytes of images".into(), each(bytes, jobs, 0));
         row("callbacks".into(), each(callbacks, jobs, 2));
+        let redis = self.redis_since(before).map_or(0.0, |redis| redis.cpu);
+        let busy = self.cpu_since(before) + self.around - before.around + redis;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        row(
+            "share of all cores that these had".into(),
+            format!("{:.2}", busy / seconds / cores as f64),
+        );
         rows
     }
 }
