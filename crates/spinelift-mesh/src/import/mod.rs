@@ -1,0 +1,260 @@
+//! Meshes out of files: results of this library, the like of others, and Spine skeletons.
+
+mod spine;
+
+use crate::limits::Limits;
+use crate::shape::{Shape, ShapeError};
+use serde_json::Value;
+pub use spine::SpineMesh;
+
+/// What a file holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Document {
+    /// One mesh in pixels, with the size of its image, if the file says it.
+    Mesh(ResultMesh),
+    /// The mesh attachments of a Spine skeleton, in the order of the file.
+    Spine(Vec<SpineMesh>),
+}
+
+/// A mesh as the result JSON has it: vertices in pixels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResultMesh {
+    /// Width and height of the image, where the file says them.
+    pub size: Option<[u32; 2]>,
+    vertices: Vec<[f64; 2]>,
+    triangles: Vec<[u32; 3]>,
+}
+
+/// Why a file could not be read.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// It is no JSON.
+    #[error("not JSON: {0}")]
+    NotJson(String),
+    /// It is JSON of another kind.
+    #[error("neither a mesh (with vertices and triangles) nor a Spine skeleton (with skins)")]
+    UnknownKind,
+    /// A list is missing or has something else in it.
+    #[error("{field} is not {expected}")]
+    Field {
+        /// Where it is.
+        field: String,
+        /// What should be there.
+        expected: &'static str,
+    },
+    /// There are more vertices than the [`Limits`] allow.
+    #[error("{field} has {count} vertices; at most {limit} are allowed")]
+    TooManyVertices {
+        /// Where they are.
+        field: String,
+        /// Number of vertices.
+        count: usize,
+        /// [`Limits::max_mesh_vertices`].
+        limit: usize,
+    },
+    /// The mesh makes no sense.
+    #[error("the mesh makes no sense: {0}")]
+    Shape(#[from] ShapeError),
+}
+
+impl Document {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn read(bytes: &[u8], limits: &Limits) -> Result<Self, ReadError> {
+        let json: Value =
+            serde_json::from_slice(bytes).map_err(|error| ReadError::NotJson(error.to_string()))?;
+        if json.get("vertices").is_some() && json.get("triangles").is_some() {
+            ResultMesh::read(&json, limits).map(Document::Mesh)
+        } else if json.get("skins").is_some() {
+            spine::meshes(&json, limits).map(Document::Spine)
+        } else {
+            Err(ReadError::UnknownKind)
+        }
+    }
+}
+
+impl ResultMesh {
+    fn read(json: &Value, limits: &Limits) -> Result<Self, ReadError> {
+        let side = |name: &str| {
+            let side = json.get("metadata").and_then(|metadata| metadata.get(name));
+            side.and_then(Value::as_u64)
+                .and_then(|side| u32::try_from(side).ok())
+        };
+        let mut mesh = ResultMesh {
+            size: side("width").zip(side("height")).map(<[u32; 2]>::from),
+            vertices: Vec::new(),
+            triangles: Vec::new(),
+        };
+        mesh.append(json)?;
+        let islands = json.get("islands").and_then(Value::as_array);
+        for island in islands.into_iter().flatten() {
+            mesh.append(island)?;
+        }
+        check_count("vertices", mesh.vertices.len(), limits)?;
+        Ok(mesh)
+    }
+
+    fn append(&mut self, json: &Value) -> Result<(), ReadError> {
+        let vertices = groups(
+            json.get("vertices"),
+            "vertices",
+            "pairs of numbers",
+            Value::as_f64,
+        )?;
+        let triangles = groups(
+            json.get("triangles"),
+            "triangles",
+            "triples of vertices",
+            index,
+        )?;
+        let first = self.vertices.len() as u32;
+        self.vertices.extend(vertices);
+        let moved = triangles
+            .iter()
+            .map(|corners| corners.map(|vertex: u32| first.saturating_add(vertex)));
+        self.triangles.extend(moved);
+        Ok(())
+    }
+
+    /// The mesh over an image of its size, or of the given one if the file says none.
+    ///
+    /// # Errors
+    /// See [`ShapeError`].
+    pub fn shape(&self, size: [u32; 2]) -> Result<Shape, ShapeError> {
+        let size = self.size.unwrap_or(size);
+        Shape::new(size, self.vertices.clone(), self.triangles.clone())
+    }
+}
+
+fn check_count(field: &str, count: usize, limits: &Limits) -> Result<(), ReadError> {
+    let limit = limits.max_mesh_vertices;
+    match count > limit {
+        true => Err(ReadError::TooManyVertices {
+            field: field.to_owned(),
+            count,
+            limit,
+        }),
+        false => Ok(()),
+    }
+}
+
+/// A list of groups of numbers, or all of their numbers in one flat list.
+fn groups<T, const SIZE: usize>(
+    json: Option<&Value>,
+    field: &str,
+    expected: &'static str,
+    number: fn(&Value) -> Option<T>,
+) -> Result<Vec<[T; SIZE]>, ReadError> {
+    let found = json.and_then(Value::as_array).and_then(|list| {
+        if list.iter().all(Value::is_array) {
+            list.iter()
+                .map(|group| group_of(group.as_array()?, number))
+                .collect()
+        } else if list.len().is_multiple_of(SIZE) {
+            list.chunks_exact(SIZE)
+                .map(|group| group_of(group, number))
+                .collect()
+        } else {
+            None
+        }
+    });
+    found.ok_or_else(|| ReadError::Field {
+        field: field.to_owned(),
+        expected,
+    })
+}
+
+fn group_of<T, const SIZE: usize>(
+    group: &[Value],
+    number: fn(&Value) -> Option<T>,
+) -> Option<[T; SIZE]> {
+    let numbers: Option<Vec<T>> = group.iter().map(number).collect();
+    numbers?.try_into().ok()
+}
+
+fn index(json: &Value) -> Option<u32> {
+    json.as_u64().and_then(|index| u32::try_from(index).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(json: &Value) -> Result<Document, ReadError> {
+        Document::read(json.to_string().as_bytes(), &Limits::DEFAULT)
+    }
+
+    #[test]
+    fn flat_lists_and_lists_of_lists_are_read_alike() {
+        let flat = json!({ "vertices": [0, 0, 4, 0, 0, 4], "triangles": [0, 1, 2] });
+        let nested = json!({ "vertices": [[0, 0], [4, 0], [0, 4]], "triangles": [[0, 1, 2]] });
+        let read = read(&flat).inspect(|found| assert_eq!(Ok(found), read(&nested).as_ref()));
+        let Ok(Document::Mesh(mesh)) = read else {
+            panic!("a mesh");
+        };
+        let shape = mesh.shape([4, 4]).expect("a shape");
+        assert_eq!((shape.width(), shape.triangles()), (4, &[[0, 1, 2]][..]));
+    }
+
+    #[test]
+    fn islands_are_read_along() {
+        let corners = [[0, 0], [4, 0], [0, 4]];
+        let island = json!({ "vertices": corners, "triangles": [[0, 1, 2]] });
+        let mut whole = island.clone();
+        whole["islands"] = json!([island]);
+        whole["metadata"] = json!({ "width": 9, "height": 8 });
+        let Ok(Document::Mesh(mesh)) = read(&whole) else {
+            panic!("a mesh");
+        };
+        let shape = mesh.shape([4, 4]).expect("a shape");
+        assert_eq!((shape.width(), shape.height()), (9, 8));
+        assert_eq!(shape.triangles(), [[0, 1, 2], [3, 4, 5]]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let message = |json: &Value| read(json).expect_err("not readable").to_string();
+        assert!(message(&json!([])).starts_with("neither a mesh"));
+        let cases = [
+            (
+                json!({ "vertices": 1, "triangles": [] }),
+                "vertices is not pairs of numbers",
+            ),
+            (
+                json!({ "vertices": [0], "triangles": [] }),
+                "vertices is not pairs of numbers",
+            ),
+            (
+                json!({ "vertices": [[0, 0, 0]], "triangles": [] }),
+                "vertices is not pairs of numbers",
+            ),
+            (
+                json!({ "vertices": [], "triangles": [0, -1, 2] }),
+                "triangles is not triples of vertices",
+            ),
+            (
+                json!({ "vertices": [], "triangles": [0.5, 1, 2] }),
+                "triangles is not triples of vertices",
+            ),
+        ];
+        for (json, expected) in cases {
+            assert_eq!(message(&json), expected);
+        }
+        let error = Document::read(b"{", &Limits::DEFAULT).expect_err("cut off");
+        assert!(error.to_string().starts_with("not JSON: "), "{error}");
+        let limits = Limits {
+            max_mesh_vertices: 2,
+            ..Limits::DEFAULT
+        };
+        let three = json!({ "vertices": [0, 0, 4, 0, 0, 4], "triangles": [0, 1, 2] });
+        let error = Document::read(three.to_string().as_bytes(), &limits).expect_err("too many");
+        assert_eq!(
+            error.to_string(),
+            "vertices has 3 vertices; at most 2 are allowed"
+        );
+    }
+}
