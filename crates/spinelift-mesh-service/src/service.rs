@@ -191,6 +191,7 @@ impl Service {
             max_request_size: settings.max_request_size.get(),
             max_json_size: settings.max_json_size.get(),
             memory,
+            exports: CpuSlots::per_core(),
             max_image_bytes: settings.max_image_bytes.get(),
             max_batch_size: settings.max_batch_size.get(),
             request_timeout: settings.request_timeout,

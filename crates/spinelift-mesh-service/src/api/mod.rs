@@ -8,6 +8,7 @@ mod deliveries;
 mod docs;
 mod document;
 mod events;
+mod export;
 mod form;
 pub(crate) mod generate;
 pub(crate) mod health;
@@ -41,7 +42,7 @@ use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
 use crate::result_url::ResultUrls;
 use crate::storage::Storage;
-use crate::worker::{Pace, Uploads};
+use crate::worker::{CpuSlots, Pace, Uploads};
 use axum::http::StatusCode;
 use serde_json::json;
 use std::sync::Arc;
@@ -66,6 +67,9 @@ pub(crate) struct Api {
     pub(crate) max_request_size: usize,
     pub(crate) max_json_size: usize,
     pub(crate) memory: MemoryBudget,
+    /// For results in other formats. Jobs have slots of their own: nobody who waits for a file
+    /// waits for them.
+    pub(crate) exports: CpuSlots,
     pub(crate) max_image_bytes: usize,
     pub(crate) max_batch_size: usize,
     pub(crate) request_timeout: Duration,

@@ -2,20 +2,22 @@
 
 use super::openapi::{Id, NormalizedParameters};
 use super::status::Status;
-use super::{Api, Named, not_found};
+use super::{Api, Named, export, not_found};
 use crate::engine::Filter;
 use crate::error::ApiError;
 use crate::job::{Job, JobError, JobId, JobState};
+use crate::request::Invalid;
 use crate::result_url::{CACHE_CONTROL as CACHING, Signed};
 use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::extract::{Path, RawQuery, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use spinelift_mesh::export::Format;
 use std::fmt::Write as _;
 use utoipa::ToSchema;
 
@@ -156,6 +158,9 @@ pub(super) struct Quality {
 enum ResultBody {
     Mesh(Mesh),
     Batch(BatchResults),
+    /// With `format=spine` or `format=spine-3.8`: a Spine skeleton.
+    #[schema(value_type = Object)]
+    Skeleton(()),
 }
 
 /// The mesh of a job; of a batch, how its jobs stand and where their meshes are.
@@ -168,19 +173,37 @@ enum ResultBody {
             description = "Part of the signature of a `result_url`."),
         ("signature" = Option<String>, Query, nullable = false,
             description = "The signature of a `result_url`, which takes the place of a key."),
+        ("format" = Option<String>, Query, nullable = false,
+            pattern = "^(json|spine|spine-3\\.8|svg|obj|godot)$",
+            description = "What the mesh of a job is written as: `json` (this description), `spine` \
+                           (a skeleton for 4.2), `spine-3.8`, `svg` (the mesh without its image), \
+                           `obj`, `godot` (a scene). Formats with the image in them are had from \
+                           the command line alone, since the service keeps no images."),
     ),
     responses(
-        (status = 200, description = "The mesh, or the list of a batch.", body = ResultBody,
-            headers(("ETag" = Option<String>, description = "Of a mesh: names its bytes."))),
+        (status = 200, description = "The mesh, or the list of a batch.",
+            content(
+                (ResultBody = "application/json"),
+                (String = "image/svg+xml"),
+                (String = "model/obj"),
+                (String = "text/plain"),
+            ),
+            headers(
+                ("ETag" = Option<String>, description = "Of a mesh: names its bytes."),
+                ("Content-Disposition" = Option<String>,
+                    description = "With `format`: a name for the file."),
+            )),
         (status = 304, description = "The client has the mesh."),
     ),
 )]
 pub(super) async fn result(
     State(api): State<Api>,
     Path(id): Path<String>,
+    RawQuery(query): RawQuery,
     signed: Option<Extension<Signed>>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    let format = export::wanted(query.as_deref().unwrap_or_default())?;
     let signed = signed.map(|Extension(signed)| signed);
     let named = api.named(&id).await?;
     if signed
@@ -191,7 +214,21 @@ pub(super) async fn result(
         return Err(not_found(&id));
     }
     match named {
-        Named::Job(job) => Ok(answer(mesh(&api, &job).await?, &headers)),
+        Named::Job(job) => {
+            let mesh = mesh(&api, &job).await?;
+            let Some(format) = format else {
+                return Ok(answer(mesh, "application/json", &headers));
+            };
+            let bytes = export::export(&api.exports, &job.id, mesh, format).await?;
+            let name = [(CONTENT_DISPOSITION, export::disposition(&job.id, format))];
+            Ok((name, answer(bytes, format.media_type(), &headers)).into_response())
+        }
+        Named::Batch(_) if format.is_some() => {
+            let message = "format is for the result of a job, and this is a batch: ask for that of \
+                           each of its jobs";
+            let value = format.map_or("", Format::name);
+            Err(Invalid::one("format", &value.into(), message).into())
+        }
         Named::Batch(batch) => {
             let base = api.result_urls.base(&headers);
             Ok(Json(batch_results(&api, &batch.id, &base, signed.as_ref()).await?).into_response())
@@ -268,14 +305,14 @@ pub(super) async fn mesh(api: &Api, job: &Job) -> Result<Bytes, ApiError> {
     }
 }
 
-/// The mesh, or that the client has it already.
-fn answer(mesh: Bytes, headers: &HeaderMap) -> Response {
-    let tag = entity_tag(&mesh);
+/// The mesh in some format, or that the client has it already.
+fn answer(bytes: Bytes, media_type: &'static str, headers: &HeaderMap) -> Response {
+    let tag = entity_tag(&bytes);
     let caching = [(ETAG, tag.clone()), (CACHE_CONTROL, CACHING.to_owned())];
     if has(headers, &tag) {
         return (StatusCode::NOT_MODIFIED, caching).into_response();
     }
-    (caching, [(CONTENT_TYPE, "application/json")], mesh).into_response()
+    (caching, [(CONTENT_TYPE, media_type)], bytes).into_response()
 }
 
 /// A strong one: the same bytes have the same tag, on every machine.

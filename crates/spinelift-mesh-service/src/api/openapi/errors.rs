@@ -174,7 +174,14 @@ const ERRORS: &[(u16, &str, &str, Of)] = &[
             "generate_batch",
             "list_jobs",
             "validate_parameters",
+            "get_result",
         ]),
+    ),
+    (
+        422,
+        "FORMAT_NOT_POSSIBLE",
+        "the mesh has more vertices than its format takes",
+        These(&["get_result"]),
     ),
     (
         429,
