@@ -9,6 +9,7 @@ use super::{ExportError, Sprite};
 use crate::image::Pixels;
 use crate::limits::Limits;
 use crunch::{Item, Rect, Rotation};
+use std::collections::HashSet;
 use std::fmt::{self, Write as _};
 
 /// How an atlas is laid out.
@@ -21,6 +22,16 @@ pub struct Layout {
     /// Whether width and height of each page are powers of two. Default false: a page is no larger
     /// than what is on it.
     pub powers_of_two: bool,
+}
+
+impl Layout {
+    /// The longest side that a page may have.
+    fn longest_side(&self) -> u32 {
+        match self.powers_of_two {
+            true => 1 << self.max_page.max(1).ilog2(),
+            false => self.max_page,
+        }
+    }
 }
 
 impl Default for Layout {
@@ -108,14 +119,15 @@ pub fn pack(
     layout: &Layout,
     version: Version,
 ) -> Result<Atlas, ExportError> {
+    let limit = layout.longest_side();
     for image in images {
         let (width, height) = (image.pixels.width, image.pixels.height);
-        if width > layout.max_page || height > layout.max_page {
+        if width > limit || height > limit {
             return Err(ExportError::PageTooSmall {
                 name: image.name.clone(),
                 width,
                 height,
-                limit: layout.max_page,
+                limit,
             });
         }
     }
@@ -127,7 +139,8 @@ pub fn pack(
     let mut left: Vec<usize> = (0..images.len()).collect();
     while !left.is_empty() {
         let sheet = Sheet::fill(images, &left, layout);
-        left.retain(|index| sheet.places.iter().all(|(placed, _)| placed != index));
+        let placed: HashSet<usize> = sheet.places.iter().map(|(index, _)| *index).collect();
+        left.retain(|index| !placed.contains(index));
         let file = files.take(plain(name)) + ".png";
         // Writing to a string cannot fail.
         let _ = sheet.describe(&mut atlas.text, &file, images, version);
@@ -166,11 +179,11 @@ impl Sheet {
         let fits = |&(width, height): &(u32, u32)| {
             (padded(width) as u64) * (padded(height) as u64) >= area
         };
-        let packed = sizes(layout.max_page)
+        let packed = sizes(layout.longest_side())
             .filter(fits)
             .find_map(|(width, height)| Some((width, height, into(width, height).ok()?)));
         let (width, height, packed) = packed.unwrap_or_else(|| {
-            let side = layout.max_page;
+            let side = layout.longest_side();
             let (Ok(some) | Err(some)) = into(side, side);
             (side, side, some)
         });
@@ -271,6 +284,7 @@ fn sizes(largest: u32) -> impl Iterator<Item = (u32, u32)> {
     let sides = powers.chain(std::iter::once(largest));
     sides.flat_map(move |side| {
         let double = side.saturating_mul(2).min(largest);
-        [(side, side), (double, side), (side, double)]
+        let oblong = (double > side).then_some([(double, side), (side, double)]);
+        std::iter::once((side, side)).chain(oblong.into_iter().flatten())
     })
 }

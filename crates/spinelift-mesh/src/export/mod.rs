@@ -155,9 +155,9 @@ pub enum ExportError {
     PageTooSmall {
         /// What it is called.
         name: String,
-        /// What it takes with its padding.
+        /// Of the part that its mesh shows, in pixels.
         width: u32,
-        /// What it takes with its padding.
+        /// Of the part that its mesh shows, in pixels.
         height: u32,
         /// The largest width and height of a page.
         limit: u32,

@@ -30,12 +30,17 @@ pub(super) fn object(sprite: &Sprite<'_>) -> String {
 
 /// The image as colour and opacity.
 pub(super) fn material(sprite: &Sprite<'_>) -> String {
-    let (name, texture) = (one_word(sprite.name), plain(sprite.texture));
+    let (name, mut texture) = (one_word(sprite.name), plain(sprite.texture));
+    if texture.starts_with('-') {
+        // It would be an option.
+        texture.insert_str(0, "./");
+    }
     format!("newmtl {name}\nKd 1 1 1\nillum 0\nmap_Kd {texture}\nmap_d {texture}\n")
 }
 
+/// Called like the image, since `tree.png` and `tree.webp` are two.
 pub(super) fn material_file(sprite: &Sprite<'_>) -> String {
-    format!("{}.mtl", one_word(sprite.name).replace('/', "_"))
+    format!("{}.mtl", one_word(sprite.texture).replace('/', "_"))
 }
 
 /// Spaces end a name.

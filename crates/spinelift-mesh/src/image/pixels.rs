@@ -1,6 +1,6 @@
 //! All of an image, colours too: for formats that take it along or draw it.
 
-use super::{AlphaSink, ImageFormat, ImageHeader, damaged, decode_alpha, out_of_memory};
+use super::{AlphaSink, ImageFormat, ImageHeader, decode_alpha, out_of_memory};
 use crate::error::{ImageLoadError, Interrupted};
 use crate::limits::Limits;
 use crate::progress::Stopped;
@@ -93,28 +93,20 @@ fn png(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, ImageLoadError> {
     })
 }
 
-/// The crate trusts what a file says of its codes, so a file is seen by our own reader before.
+/// Alpha and colours come by different ways.
 fn webp(bytes: &[u8], header: &ImageHeader, limits: &Limits) -> Result<Vec<u8>, ImageLoadError> {
-    match decode_alpha(bytes, header, limits, &mut Unseen) {
+    let size = 4 * header.width as usize * header.height as usize;
+    let mut alpha = AlphaOf {
+        rgba: vec![0; size],
+        filled: 0,
+    };
+    match decode_alpha(bytes, header, limits, &mut alpha) {
+        // Nobody stops it.
         Ok(()) | Err(Interrupted::Stopped) => {}
         Err(Interrupted::Failed(error)) => return Err(error),
     }
-    let fail = |error: image_webp::DecodingError| match &error {
-        image_webp::DecodingError::MemoryLimitExceeded => out_of_memory(limits),
-        image_webp::DecodingError::IoError(io) => damaged(ImageFormat::WebP, Some(io), &error),
-        _ => damaged(ImageFormat::WebP, None, &error),
-    };
-    let mut decoder = image_webp::WebPDecoder::new(Cursor::new(bytes)).map_err(fail)?;
-    decoder.set_memory_limit(limits.max_decoder_memory);
-    let size = decoder
-        .output_buffer_size()
-        .ok_or_else(|| out_of_memory(limits))?;
-    let mut samples = vec![0; size];
-    decoder.read_image(&mut samples).map_err(fail)?;
-    Ok(match decoder.has_alpha() {
-        true => samples,
-        false => with_alpha(&samples),
-    })
+    super::webp::paint(bytes, limits, &mut alpha.rgba)?;
+    Ok(alpha.rgba)
 }
 
 fn jpeg(bytes: &[u8]) -> Result<Vec<u8>, ImageLoadError> {
@@ -134,11 +126,19 @@ fn with_alpha(rgb: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-/// Rows that nobody looks at.
-struct Unseen;
+/// Fills in the alpha of pixels.
+struct AlphaOf {
+    rgba: Vec<u8>,
+    filled: usize,
+}
 
-impl AlphaSink for Unseen {
-    fn row(&mut self, _: &[u8]) -> Result<(), Stopped> {
+impl AlphaSink for AlphaOf {
+    fn row(&mut self, alpha: &[u8]) -> Result<(), Stopped> {
+        let places = self.rgba[self.filled..].as_chunks_mut::<4>().0.iter_mut();
+        for (place, alpha) in places.zip(alpha) {
+            place[3] = *alpha;
+        }
+        self.filled += 4 * alpha.len();
         Ok(())
     }
 }

@@ -12,7 +12,8 @@ pub use spine::SpineMesh;
 pub enum Document {
     /// One mesh in pixels, with the size of its image, if the file says it.
     Mesh(ResultMesh),
-    /// The mesh attachments of a Spine skeleton, in the order of the file.
+    /// The mesh attachments of a Spine skeleton, linked ones too. Those of a skin are in the order of
+    /// the names of their slots.
     Spine(Vec<SpineMesh>),
 }
 
@@ -52,6 +53,30 @@ pub enum ReadError {
         count: usize,
         /// [`Limits::max_mesh_vertices`].
         limit: usize,
+    },
+    /// There are more triangles than a mesh of so many vertices has, unless they overlap.
+    #[error("{field} has {count} triangles; at most {limit} are allowed")]
+    TooManyTriangles {
+        /// Where they are.
+        field: String,
+        /// Number of triangles.
+        count: usize,
+        /// Twice [`Limits::max_mesh_vertices`].
+        limit: usize,
+    },
+    /// A linked mesh shows one that is not there.
+    #[error(
+        "the mesh {name:?} in skin {skin:?} is linked to {parent:?} in skin {of:?}, which is no mesh there"
+    )]
+    NoParent {
+        /// What it is called.
+        name: String,
+        /// The skin that it is in.
+        skin: String,
+        /// The mesh that it is linked to.
+        parent: String,
+        /// The skin that that should be in.
+        of: String,
     },
     /// The mesh makes no sense.
     #[error("the mesh makes no sense: {0}")]
@@ -93,7 +118,12 @@ impl ResultMesh {
         for island in islands.into_iter().flatten() {
             mesh.append(island)?;
         }
-        check_count("vertices", mesh.vertices.len(), limits)?;
+        check_counts(
+            "the mesh",
+            mesh.vertices.len(),
+            mesh.triangles.len(),
+            limits,
+        )?;
         Ok(mesh)
     }
 
@@ -129,16 +159,29 @@ impl ResultMesh {
     }
 }
 
-fn check_count(field: &str, count: usize, limits: &Limits) -> Result<(), ReadError> {
+fn check_counts(
+    field: &str,
+    vertices: usize,
+    triangles: usize,
+    limits: &Limits,
+) -> Result<(), ReadError> {
     let limit = limits.max_mesh_vertices;
-    match count > limit {
-        true => Err(ReadError::TooManyVertices {
+    if vertices > limit {
+        return Err(ReadError::TooManyVertices {
             field: field.to_owned(),
-            count,
+            count: vertices,
             limit,
-        }),
-        false => Ok(()),
+        });
     }
+    let limit = limit.saturating_mul(2);
+    if triangles > limit {
+        return Err(ReadError::TooManyTriangles {
+            field: field.to_owned(),
+            count: triangles,
+            limit,
+        });
+    }
+    Ok(())
 }
 
 /// A list of groups of numbers, or all of their numbers in one flat list.
@@ -246,15 +289,54 @@ mod tests {
         }
         let error = Document::read(b"{", &Limits::DEFAULT).expect_err("cut off");
         assert!(error.to_string().starts_with("not JSON: "), "{error}");
-        let limits = Limits {
-            max_mesh_vertices: 2,
-            ..Limits::DEFAULT
+    }
+
+    #[test]
+    fn what_is_too_large_is_refused() {
+        let message = |max_mesh_vertices, triangles| {
+            let limits = Limits {
+                max_mesh_vertices,
+                ..Limits::DEFAULT
+            };
+            let corners = [0, 1, 2].repeat(triangles);
+            let json = json!({ "vertices": [0, 0, 4, 0, 0, 4], "triangles": corners });
+            let read = Document::read(json.to_string().as_bytes(), &limits);
+            read.map_err(|error| error.to_string())
         };
-        let three = json!({ "vertices": [0, 0, 4, 0, 0, 4], "triangles": [0, 1, 2] });
-        let error = Document::read(three.to_string().as_bytes(), &limits).expect_err("too many");
+        assert!(message(3, 6).is_ok());
         assert_eq!(
-            error.to_string(),
-            "vertices has 3 vertices; at most 2 are allowed"
+            message(2, 1),
+            Err("the mesh has 3 vertices; at most 2 are allowed".to_owned())
         );
+        assert_eq!(
+            message(3, 7),
+            Err("the mesh has 7 triangles; at most 6 are allowed".to_owned())
+        );
+    }
+
+    #[test]
+    fn what_no_mesh_has_does_no_harm() {
+        let deep = "[".repeat(100_000);
+        for text in [
+            &*deep,
+            r#"{"vertices":[[1e999,0]],"triangles":[]}"#,
+            r#"{"vertices":[[NaN,0]],"triangles":[]}"#,
+            "\u{feff}{}",
+        ] {
+            let error = Document::read(text.as_bytes(), &Limits::DEFAULT);
+            assert!(matches!(error, Err(ReadError::NotJson(_))), "{error:?}");
+        }
+        // A product that is no number any more.
+        let skins = json!({ "skins": { "default": { "a": { "a": {
+            "type": "mesh", "uvs": [1e308, 0, 1, 0, 0, 1], "triangles": [0, 1, 2],
+        }}}}});
+        let Ok(Document::Spine(meshes)) = read(&skins) else {
+            panic!("a skeleton");
+        };
+        let shape = meshes[0].shape([4096, 1]);
+        assert!(matches!(
+            shape,
+            Err(ShapeError::Coordinate { vertex: 0, .. })
+        ));
     }
 }

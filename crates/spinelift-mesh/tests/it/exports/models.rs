@@ -43,9 +43,9 @@ fn an_obj_is_read_with_its_material() {
     let shape = mesh_of(&image);
     let (width, height) = (f64::from(shape.width()), f64::from(shape.height()));
     let named = sprite("my art", &shape);
-    assert_eq!(material_file(&named), "my_art.mtl");
+    assert_eq!(material_file(&named), "art.png.mtl");
     let obj = export(Format::Obj, &shape, &image);
-    let (models, materials) = read_obj(&obj, &material(&named), "my_art.mtl");
+    let (models, materials) = read_obj(&obj, &material(&named), "art.png.mtl");
     let [model] = &models[..] else {
         panic!("one model");
     };
@@ -135,7 +135,7 @@ fn islands_and_their_bounds_are_valid_too() {
     assert_eq!(gltf.meshes().next().unwrap().primitives().len(), 1);
     let named = sprite("my art", &shape);
     let obj = export(Format::Obj, &shape, &image);
-    let (models, _) = read_obj(&obj, &material(&named), "my_art.mtl");
+    let (models, _) = read_obj(&obj, &material(&named), "art.png.mtl");
     assert_eq!(models[0].mesh.indices.len(), 6);
 }
 

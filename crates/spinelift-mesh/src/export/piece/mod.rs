@@ -1,11 +1,17 @@
 //! A shape as the formats of sprite tools want it: pieces that hang together, each with one
 //! outline, whose vertices come first.
 
+mod outline;
+mod seams;
+mod union;
+
 use crate::shape::Shape;
-use std::collections::{BTreeMap, BTreeSet};
+use outline::outline;
+use seams::Sewn;
+use std::collections::BTreeMap;
 
 /// Triangles that hang together over edges. No two of their fans share a vertex, so that an outline
-/// that touches itself in a point passes two vertices there.
+/// that touches itself in a point passes two vertices there. What has no area is left out.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Piece {
     /// The vertex of the shape that each vertex is, the outline's first.
@@ -22,45 +28,21 @@ pub(super) struct Piece {
 impl Piece {
     /// In the order of the first triangle of each.
     pub(super) fn of(shape: &Shape) -> Vec<Piece> {
-        let triangles = clockwise(shape);
-        let (mut corners, mut members) =
-            (Union::of(3 * triangles.len()), Union::of(triangles.len()));
-        for sides in sides(&triangles).values() {
-            // An edge of three triangles, or of two on the same side of it, hangs nothing together.
-            if let &[(one, true), (other, false)] | &[(one, false), (other, true)] = &sides[..] {
-                corners.join(one, next(other));
-                corners.join(next(one), other);
-                members.join(one / 3, other / 3);
-            }
-        }
-        let mut pieces: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for triangle in 0..triangles.len() {
-            pieces
-                .entry(members.first(triangle))
-                .or_default()
-                .push(triangle);
-        }
+        let mut sewn = Sewn::of(shape);
+        let pieces = sewn.pieces();
         pieces
-            .values()
-            .map(|members| Piece::from_triangles(shape, &triangles, members, &mut corners))
+            .iter()
+            .map(|members| Piece::from_triangles(shape, &mut sewn, members))
             .collect()
     }
 
-    fn from_triangles(
-        shape: &Shape,
-        triangles: &[[u32; 3]],
-        members: &[usize],
-        corners: &mut Union,
-    ) -> Piece {
-        // A fan of corners is a vertex; they are in the order of the shape's vertices.
+    fn from_triangles(shape: &Shape, sewn: &mut Sewn, members: &[usize]) -> Piece {
+        // A fan is a vertex; they are in the order of the shape's vertices.
         let mut fans = BTreeMap::new();
         let mut found = Vec::with_capacity(members.len());
         for &triangle in members {
-            found.push([0, 1, 2].map(|side| {
-                let fan = (
-                    triangles[triangle][side],
-                    corners.first(3 * triangle + side),
-                );
+            found.push([0, 1, 2].map(|corner| {
+                let fan = sewn.fan(triangle, corner);
                 fans.insert(fan, 0_u32);
                 fan
             }));
@@ -73,7 +55,12 @@ impl Piece {
             .iter()
             .map(|corners| corners.map(|fan| fans[&fan]))
             .collect();
-        let outline = outline(shape, &sources, &numbered);
+        let mut border = Vec::new();
+        for (&triangle, corners) in members.iter().zip(&numbered) {
+            let open = (0..3).filter(|&side| !sewn.is_seam(triangle, side));
+            border.extend(open.map(|side| (corners[side], corners[(side + 1) % 3])));
+        }
+        let outline = outline(shape, &sources, &border);
         Piece::reordered(&sources, &numbered, &outline)
     }
 
@@ -125,102 +112,6 @@ impl Piece {
         self.sources
             .iter()
             .map(|&vertex| shape.vertices()[vertex as usize])
-    }
-}
-
-/// The triangles, each wound clockwise on screen.
-fn clockwise(shape: &Shape) -> Vec<[u32; 3]> {
-    let at = |vertex: u32| shape.vertices()[vertex as usize];
-    let is_clockwise = |&[a, b, c]: &[u32; 3]| doubled_area([at(a), at(b), at(c)]) >= 0.0;
-    let triangles = shape.triangles().iter();
-    triangles
-        .map(|triangle| match is_clockwise(triangle) {
-            true => *triangle,
-            false => [triangle[0], triangle[2], triangle[1]],
-        })
-        .collect()
-}
-
-fn doubled_area([a, b, c]: [[f64; 2]; 3]) -> f64 {
-    (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
-}
-
-/// Of each edge, the corners that it leaves, and whether it runs from the smaller vertex there.
-fn sides(triangles: &[[u32; 3]]) -> BTreeMap<[u32; 2], Vec<(usize, bool)>> {
-    let mut sides: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for (index, triangle) in triangles.iter().enumerate() {
-        for side in 0..3 {
-            let (a, b) = (triangle[side], triangle[(side + 1) % 3]);
-            let leaving = (3 * index + side, a < b);
-            sides.entry([a.min(b), a.max(b)]).or_default().push(leaving);
-        }
-    }
-    sides
-}
-
-/// The next corner of the same triangle.
-fn next(corner: usize) -> usize {
-    corner - corner % 3 + (corner + 1) % 3
-}
-
-/// The longest way around: the ring that encloses the largest area, counter-clockwise on screen
-/// from its smallest vertex.
-fn outline(shape: &Shape, sources: &[u32], triangles: &[[u32; 3]]) -> Vec<u32> {
-    let mut leaving = BTreeSet::new();
-    for &[a, b, c] in triangles {
-        for (from, to) in [(a, b), (b, c), (c, a)] {
-            // What two triangles share runs both ways.
-            if !leaving.remove(&(to, from)) {
-                leaving.insert((from, to));
-            }
-        }
-    }
-    // Backwards, since triangles run clockwise. A vertex is one fan, so it has one edge that ends
-    // there at the most.
-    let mut before: BTreeMap<u32, u32> = leaving.iter().map(|&(from, to)| (to, from)).collect();
-    let at = |vertex: u32| shape.vertices()[sources[vertex as usize] as usize];
-    let mut largest = (f64::NEG_INFINITY, Vec::new());
-    while let Some((&first, _)) = before.first_key_value() {
-        let mut ring = vec![first];
-        let mut vertex = first;
-        while let Some(previous) = before.remove(&vertex) {
-            if previous == first {
-                break;
-            }
-            ring.push(previous);
-            vertex = previous;
-        }
-        let area: f64 = ring
-            .windows(2)
-            .map(|pair| doubled_area([at(first), at(pair[0]), at(pair[1])]))
-            .sum();
-        if -area > largest.0 {
-            largest = (-area, ring);
-        }
-    }
-    largest.1
-}
-
-/// Corners or triangles that are the same or hang together.
-struct Union(Vec<usize>);
-
-impl Union {
-    fn of(count: usize) -> Self {
-        Union((0..count).collect())
-    }
-
-    /// The first of those that an element is together with.
-    fn first(&mut self, mut element: usize) -> usize {
-        while self.0[element] != element {
-            self.0[element] = self.0[self.0[element]];
-            element = self.0[element];
-        }
-        element
-    }
-
-    fn join(&mut self, one: usize, other: usize) {
-        let (one, other) = (self.first(one), self.first(other));
-        self.0[one.max(other)] = one.min(other);
     }
 }
 
@@ -315,6 +206,41 @@ mod tests {
         assert_eq!(piece.hull, 4);
         assert_eq!(piece.sources, [4, 5, 6, 7, 0, 1, 2, 3]);
         assert_eq!(piece.edges.len(), 16);
+    }
+
+    #[test]
+    fn what_has_no_area_is_left_out() {
+        // Folded flat, the four sides of a tetrahedron have no border at all.
+        let vertices = [[0.0, 0.0], [3.0, 3.0], [1.0, 1.0], [2.0, 2.0], [0.0, 4.0]];
+        let flat = [[0, 1, 2], [0, 2, 3], [0, 3, 1], [1, 3, 2]];
+        assert_eq!(Piece::of(&shape(&vertices, &flat)), []);
+        let with_one = [&flat[..], &[[0, 4, 1]]].concat();
+        let [piece] = &Piece::of(&shape(&vertices, &with_one))[..] else {
+            panic!("one piece");
+        };
+        assert_eq!((&piece.sources[..], piece.hull), (&[0, 4, 1][..], 3));
+    }
+
+    /// A disc of triangles, with two more on one of its spokes.
+    #[test]
+    fn an_edge_of_four_triangles_is_a_cut() {
+        let vertices = [
+            [4.0, 4.0],
+            [0.0, 0.0],
+            [8.0, 0.0],
+            [8.0, 8.0],
+            [0.0, 8.0],
+            [2.0, 1.0],
+            [1.0, 2.0],
+        ];
+        let disc = [[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 1]];
+        let with_more = [&disc[..], &[[0, 1, 5], [0, 6, 1]]].concat();
+        let pieces = Piece::of(&shape(&vertices, &with_more));
+        assert_eq!(pieces.len(), 3);
+        // Around the disc and along both sides of the cut: the middle is there once, the corner
+        // where the cut begins twice.
+        assert_eq!((pieces[0].sources.len(), pieces[0].hull), (6, 6));
+        assert_eq!(pieces[0].sources.iter().filter(|&&at| at == 1).count(), 2);
     }
 
     #[test]
