@@ -1,9 +1,12 @@
 //! Meshes out of files: results of this library, the like of others, and Spine skeletons.
 
+mod lists;
+mod result;
 mod spine;
 
 use crate::limits::Limits;
-use crate::shape::{Shape, ShapeError};
+use crate::shape::ShapeError;
+pub use result::ResultMesh;
 use serde_json::Value;
 pub use spine::SpineMesh;
 
@@ -15,15 +18,6 @@ pub enum Document {
     /// The mesh attachments of a Spine skeleton, linked ones too. Those of a skin are in the order of
     /// the names of their slots.
     Spine(Vec<SpineMesh>),
-}
-
-/// A mesh as the result JSON has it: vertices in pixels.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ResultMesh {
-    /// Width and height of the image, where the file says them.
-    pub size: Option<[u32; 2]>,
-    vertices: Vec<[f64; 2]>,
-    triangles: Vec<[u32; 3]>,
 }
 
 /// Why a file could not be read.
@@ -101,64 +95,6 @@ impl Document {
     }
 }
 
-impl ResultMesh {
-    fn read(json: &Value, limits: &Limits) -> Result<Self, ReadError> {
-        let side = |name: &str| {
-            let side = json.get("metadata").and_then(|metadata| metadata.get(name));
-            side.and_then(Value::as_u64)
-                .and_then(|side| u32::try_from(side).ok())
-        };
-        let mut mesh = ResultMesh {
-            size: side("width").zip(side("height")).map(<[u32; 2]>::from),
-            vertices: Vec::new(),
-            triangles: Vec::new(),
-        };
-        mesh.append(json)?;
-        let islands = json.get("islands").and_then(Value::as_array);
-        for island in islands.into_iter().flatten() {
-            mesh.append(island)?;
-        }
-        check_counts(
-            "the mesh",
-            mesh.vertices.len(),
-            mesh.triangles.len(),
-            limits,
-        )?;
-        Ok(mesh)
-    }
-
-    fn append(&mut self, json: &Value) -> Result<(), ReadError> {
-        let vertices = groups(
-            json.get("vertices"),
-            "vertices",
-            "pairs of numbers",
-            Value::as_f64,
-        )?;
-        let triangles = groups(
-            json.get("triangles"),
-            "triangles",
-            "triples of vertices",
-            index,
-        )?;
-        let first = self.vertices.len() as u32;
-        self.vertices.extend(vertices);
-        let moved = triangles
-            .iter()
-            .map(|corners| corners.map(|vertex: u32| first.saturating_add(vertex)));
-        self.triangles.extend(moved);
-        Ok(())
-    }
-
-    /// The mesh over an image of its size, or of the given one if the file says none.
-    ///
-    /// # Errors
-    /// See [`ShapeError`].
-    pub fn shape(&self, size: [u32; 2]) -> Result<Shape, ShapeError> {
-        let size = self.size.unwrap_or(size);
-        Shape::new(size, self.vertices.clone(), self.triangles.clone())
-    }
-}
-
 fn check_counts(
     field: &str,
     vertices: usize,
@@ -182,44 +118,6 @@ fn check_counts(
         });
     }
     Ok(())
-}
-
-/// A list of groups of numbers, or all of their numbers in one flat list.
-fn groups<T, const SIZE: usize>(
-    json: Option<&Value>,
-    field: &str,
-    expected: &'static str,
-    number: fn(&Value) -> Option<T>,
-) -> Result<Vec<[T; SIZE]>, ReadError> {
-    let found = json.and_then(Value::as_array).and_then(|list| {
-        if list.iter().all(Value::is_array) {
-            list.iter()
-                .map(|group| group_of(group.as_array()?, number))
-                .collect()
-        } else if list.len().is_multiple_of(SIZE) {
-            list.chunks_exact(SIZE)
-                .map(|group| group_of(group, number))
-                .collect()
-        } else {
-            None
-        }
-    });
-    found.ok_or_else(|| ReadError::Field {
-        field: field.to_owned(),
-        expected,
-    })
-}
-
-fn group_of<T, const SIZE: usize>(
-    group: &[Value],
-    number: fn(&Value) -> Option<T>,
-) -> Option<[T; SIZE]> {
-    let numbers: Option<Vec<T>> = group.iter().map(number).collect();
-    numbers?.try_into().ok()
-}
-
-fn index(json: &Value) -> Option<u32> {
-    json.as_u64().and_then(|index| u32::try_from(index).ok())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The mesh attachments of a Spine skeleton, of any version that writes JSON.
 
-use super::{ReadError, check_counts, groups, index};
+use super::lists::{groups, index};
+use super::{ReadError, check_counts};
 use crate::limits::Limits;
 use crate::shape::{Shape, ShapeError};
 use serde_json::{Map, Value};

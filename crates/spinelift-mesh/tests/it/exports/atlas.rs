@@ -183,6 +183,34 @@ fn pages_are_powers_of_two_on_request() {
     assert!(tight.width <= page.width && tight.height <= page.height);
 }
 
+/// Of the large ones there is room for one on each page, and beside it for many small ones.
+#[test]
+fn small_images_take_the_room_that_large_ones_leave() {
+    let images: Vec<_> = (0..33)
+        .map(|index| {
+            let side = if index % 11 == 0 { 60 } else { 10 };
+            let pixels = vec![255; side * side];
+            let side = side as u32;
+            let image = crate::drawing::png(side, side, png::ColorType::Grayscale, &pixels);
+            let right = f64::from(side);
+            let corners = vec![[0.0, 0.0], [right, 0.0], [right, right], [0.0, right]];
+            let shape = Shape::new([side, side], corners, vec![[0, 1, 2], [0, 2, 3]]).unwrap();
+            let name = format!("image-{index}");
+            Packed::new(&sprite(&name, &shape), &image, &Limits::default()).unwrap()
+        })
+        .collect();
+    let layout = Layout {
+        max_page: 100,
+        ..Layout::default()
+    };
+    let atlas = pack("hero", &images, &layout, Version::V4_2).unwrap();
+    let read = Atlas::new(atlas.text.as_bytes(), "").unwrap();
+    let first = read
+        .regions()
+        .filter(|region| region.page().name() == "hero.png");
+    assert_eq!((atlas.pages.len(), first.count()), (3, 31));
+}
+
 #[test]
 fn an_image_larger_than_a_page_is_named() {
     let samples = samples();

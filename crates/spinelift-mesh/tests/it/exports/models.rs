@@ -4,6 +4,7 @@ use super::{apart, assert_near, mesh_of, placed, sample, sprite};
 use gltf::image::Source;
 use gltf::mesh::Mode;
 use spinelift_mesh::export::{ExportError, Format, material, material_file, write};
+use spinelift_mesh::image::Pixels;
 use spinelift_mesh::{Limits, Shape};
 
 fn export(format: Format, shape: &Shape, image: &[u8]) -> Vec<u8> {
@@ -117,13 +118,36 @@ fn a_gltf_is_valid_and_has_the_image_in_it() {
         2e-7,
     );
     let material = primitive.material();
-    assert!(material.unlit());
+    assert!(material.unlit() && material.double_sided());
+    assert_eq!(material.alpha_mode(), gltf::material::AlphaMode::Blend);
     let texture = material.pbr_metallic_roughness().base_color_texture();
     let Source::View { view, mime_type } = texture.unwrap().texture().source().source() else {
         panic!("the image is in the file");
     };
     assert_eq!(mime_type, "image/png");
     assert_eq!(blob[view.offset()..view.offset() + view.length()], image);
+}
+
+/// Which not every reader of glTF knows.
+#[test]
+fn a_webp_is_in_a_gltf_as_png() {
+    let pixels: Vec<u8> = (0..=255).collect();
+    let mut webp = Vec::new();
+    image_webp::WebPEncoder::new(&mut webp)
+        .encode(&pixels, 8, 8, image_webp::ColorType::Rgba8)
+        .unwrap();
+    let bytes = export(Format::Gltf, &apart(), &webp);
+    let gltf::Gltf { document, blob } = gltf::Gltf::from_slice(&bytes).unwrap();
+    let Source::View { view, mime_type } = document.images().next().unwrap().source() else {
+        panic!("the image is in the file");
+    };
+    assert_eq!(mime_type, "image/png");
+    let blob = blob.unwrap();
+    let image = &blob[view.offset()..view.offset() + view.length()];
+    assert_eq!(
+        Pixels::decode(image, &Limits::default()).unwrap().rgba,
+        pixels
+    );
 }
 
 #[test]
