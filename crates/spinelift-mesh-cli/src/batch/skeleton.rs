@@ -53,12 +53,9 @@ pub(super) fn write(
     let made: Vec<Member> = report
         .images
         .iter()
-        .filter(|_| !run.interrupt.requested())
+        .take_while(|_| !run.interrupt.requested())
         .filter_map(|record| Member::of(record, run))
         .collect::<Result<_, _>>()?;
-    if made.is_empty() {
-        return Ok(Vec::new());
-    }
     let places: Vec<String> = made.iter().map(|member| member.place.clone()).collect();
     let names = unique_names(&places);
     let sprites: Vec<Sprite<'_>> = names
@@ -72,10 +69,17 @@ pub(super) fn write(
         .collect();
     let mut images = Vec::with_capacity(made.len());
     for (sprite, member) in sprites.iter().zip(&made) {
+        if run.interrupt.requested() {
+            break;
+        }
         let image = read_image(Path::new(&member.input))?;
         let packed = Packed::new(sprite, &image, &run.recipe.limits)
             .map_err(|error| Problem::from(error).about(&member.input))?;
         images.push(packed);
+    }
+    // A part of a skeleton is none.
+    if run.interrupt.requested() || made.is_empty() {
+        return Ok(Vec::new());
     }
     let version = args.spine_version;
     let atlas = pack(name, &images, &args.layout(), version)?;

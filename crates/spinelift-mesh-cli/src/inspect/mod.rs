@@ -55,9 +55,12 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
                 );
                 return Err(Failure::Usage(message));
             }
-            vec![measure(&args.image, None, &limits, |size| {
-                mesh.shape(size)
-            })?]
+            let of = Of {
+                attachment: None,
+                size: mesh.size,
+                tolerance: 0,
+            };
+            vec![measure(&args.image, of, &limits, |size| mesh.shape(size))?]
         }
         Document::Spine(meshes) => inspect_skeleton(args, &source.name(), &meshes, &limits)?,
     };
@@ -99,13 +102,16 @@ fn inspect_skeleton(
                 true => image_of(mesh, &args.image)?,
                 false => args.image.clone(),
             };
-            let attachment = Attachment {
-                skin: mesh.skin.clone(),
-                slot: mesh.slot.clone(),
-                name: mesh.name.clone(),
+            let of = Of {
+                attachment: Some(Attachment {
+                    skin: mesh.skin.clone(),
+                    slot: mesh.slot.clone(),
+                    name: mesh.name.clone(),
+                }),
+                size: mesh.size,
+                tolerance: 1,
             };
-            measure(&image, Some(attachment), limits, |size| mesh.shape(size))
-                .map_err(Failure::from)
+            measure(&image, of, limits, |size| mesh.shape(size)).map_err(Failure::from)
         })
         .collect()
 }
@@ -144,9 +150,37 @@ fn image_of(mesh: &SpineMesh, folder: &Path) -> Result<PathBuf, Problem> {
     })
 }
 
+/// What a file says of a mesh.
+struct Of {
+    attachment: Option<Attachment>,
+    /// Of its image.
+    size: Option<[u32; 2]>,
+    /// Pixels that the size may be off, where it is rounded.
+    tolerance: u32,
+}
+
+impl Of {
+    fn check_size(&self, image: &str, found: [u32; 2]) -> Result<(), Problem> {
+        let Some(size) = self.size else {
+            return Ok(());
+        };
+        if (0..2).all(|axis| size[axis].abs_diff(found[axis]) <= self.tolerance) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            "OTHER_IMAGE",
+            format!(
+                "the mesh is of an image of {} x {} pixels, and {image} has {} x {}",
+                size[0], size[1], found[0], found[1]
+            ),
+            "Name the image that the mesh was made of.",
+        ))
+    }
+}
+
 fn measure(
     path: &Path,
-    attachment: Option<Attachment>,
+    of: Of,
     limits: &Limits,
     shape: impl Fn([u32; 2]) -> Result<Shape, ShapeError>,
 ) -> Result<Report, Problem> {
@@ -155,25 +189,13 @@ fn measure(
     let about = |error: MeshError| Problem::from(error).about(&name);
     let header = ImageHeader::read(&image, limits).map_err(|error| about(error.into()))?;
     let size = [header.width, header.height];
+    of.check_size(&name, size)?;
     let shape = shape(size).map_err(|error| {
         let message = format!("the mesh makes no sense: {error}");
         Problem::new("MESH_NOT_READABLE", message, "Export it again.")
     })?;
-    if [shape.width(), shape.height()] != size {
-        return Err(Problem::new(
-            "OTHER_IMAGE",
-            format!(
-                "the mesh is of an image of {} x {} pixels, and {name} has {} x {}",
-                shape.width(),
-                shape.height(),
-                header.width,
-                header.height
-            ),
-            "Name the image that the mesh was made of.",
-        ));
-    }
     Ok(Report {
-        attachment,
+        attachment: of.attachment,
         width: header.width,
         height: header.height,
         quality: shape.quality(&image, limits, &mut ()).map_err(about)?,

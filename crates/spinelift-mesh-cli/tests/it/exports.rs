@@ -68,10 +68,10 @@ fn each_format_is_written() {
     }
     assert!(starts(&written("svg"), b"<svg"));
     assert!(starts(&written("png"), b"\x89PNG"));
-    assert!(starts(&written("obj"), b"mtllib star.mtl\n"));
+    assert!(starts(&written("obj"), b"mtllib star.png.mtl\n"));
     assert!(starts(&written("gltf"), b"glTF"));
     assert!(starts(&written("godot"), b"[gd_scene"));
-    assert!(!folder.path().join("star.mtl").exists());
+    assert!(!folder.path().join("star.png.mtl").exists());
     generate(&folder, &["star.png", "--format", "fbx"])
         .exits(2)
         .says(&["spine-3.8", "gltf"]);
@@ -86,8 +86,8 @@ fn an_obj_has_its_material_beside_it() {
         &["generate", "star.png", "-f", "obj", "-o", "out/mesh.obj"],
     )
     .exits(0)
-    .says(&["wrote out/mesh.obj", "wrote out/star.mtl"]);
-    let material = fs::read_to_string(folder.path().join("out/star.mtl")).unwrap();
+    .says(&["wrote out/mesh.obj", "wrote out/star.png.mtl"]);
+    let material = fs::read_to_string(folder.path().join("out/star.png.mtl")).unwrap();
     assert!(material.contains("map_Kd star.png"), "{material}");
 }
 
@@ -117,6 +117,15 @@ fn a_batch_writes_formats_and_makes_what_is_missing() {
     };
     for (_, extension) in FORMATS {
         assert!(made(extension), "{extension}");
+    }
+    // Each object has its own material.
+    for image in ["tree.png", "tree.webp"] {
+        let read = |extension: &str| {
+            let path = root.path().join(format!("out/{image}.{extension}"));
+            fs::read_to_string(path).unwrap()
+        };
+        assert!(read("obj").starts_with(&format!("mtllib {image}.mtl\n")));
+        assert!(read("mtl").contains(&format!("map_Kd {image}\n")));
     }
     // The same as one by one.
     let one = run(
@@ -177,6 +186,14 @@ fn a_batch_is_one_skeleton_with_an_atlas() {
     }
     for region in ["hero/hand", "hero/head", "tree.png", "tree.webp"] {
         assert!(atlas.lines().any(|line| line == region), "{atlas}");
+    }
+    // However many work on it, it is the same.
+    let alone = ["batch", "art", "-o", "alone", "-j", "1"];
+    let alone: Vec<_> = alone.iter().chain(&args).copied().collect();
+    self::run(root.path(), &alone).exits(1);
+    for file in ["skeleton.json", "skeleton.atlas", "skeleton.png"] {
+        let other = fs::read(root.path().join("alone").join(file)).unwrap();
+        assert!(fs::read(out.join(file)).unwrap() == other, "{file}");
     }
     // What was made before is part of it too.
     fs::remove_file(root.path().join("art/clear.png")).unwrap();

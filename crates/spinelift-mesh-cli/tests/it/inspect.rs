@@ -106,6 +106,36 @@ fn meshes_of_a_skeleton_are_found_by_their_images() {
     );
 }
 
+/// As another program writes it: weights, a link, and numbers of a skeleton that was scaled.
+#[test]
+fn weights_and_links_of_a_skeleton_are_no_matter() {
+    let folder = folder();
+    let skeleton = json!({ "skeleton": { "spine": "3.8.99" }, "skins": [
+        { "name": "default", "attachments": { "body": { "body": {
+            "type": "mesh", "path": "star", "width": 64.4, "height": 63.7, "hull": 4,
+            "uvs": [0, 0, 1, 0, 1, 0.5, 0, 0.5], "triangles": [0, 1, 2, 2, 3, 0],
+            "vertices": [1, 0, 4, 2, 1, 1, 0, 4, 2, 1, 1, 0, 4, 2, 1, 1, 0, 4, 2, 1],
+        } } } },
+        { "name": "night", "attachments": { "body": { "body": {
+            "type": "linkedmesh", "path": "moon", "parent": "body",
+        } } } },
+    ]});
+    save(folder.path(), "other.json", skeleton.to_string().as_bytes());
+    let found = inspect(&folder, &["other.json", "art", "--json"])
+        .exits(0)
+        .json();
+    let reports: Vec<_> = found.as_array().unwrap().iter().collect();
+    for (report, (skin, image, side)) in reports.iter().zip([
+        ("default", "art/star.png", 64.0),
+        ("night", "art/moon.png", 48.0),
+    ]) {
+        assert_eq!(report["attachment"]["skin"], skin);
+        assert_eq!(report["image"], image);
+        assert_eq!(report["quality"]["area"], side * side / 2.0);
+    }
+    assert_eq!(reports.len(), 2);
+}
+
 /// A square that covers the upper half of a star, as another program might write it.
 #[test]
 fn meshes_of_others_are_measured() {
@@ -137,7 +167,7 @@ fn what_cannot_be_inspected_is_told() {
         "wrong.json",
         br#"{"vertices": [[0, 0]], "triangles": [[0, 1, 2]]}"#,
     );
-    let cases: [(&[&str], i32, &[&str]); 9] = [
+    let cases: [(&[&str], i32, &[&str]); 10] = [
         (&["none.json", "art/star.png"], 1, &["none.json", "hint: "]),
         (
             &["list.json", "art/star.png"],
@@ -153,6 +183,11 @@ fn what_cannot_be_inspected_is_told() {
         (&["empty.json", "art"], 1, &["error[NO_SUCH_MESH]"]),
         (
             &["mesh.json", "art/moon.png"],
+            1,
+            &["error[OTHER_IMAGE]", "64 x 64", "48 x 48"],
+        ),
+        (
+            &["spine.json", "art/moon.png", "--attachment", "star"],
             1,
             &["error[OTHER_IMAGE]", "64 x 64", "48 x 48"],
         ),
