@@ -14,6 +14,7 @@ pub(crate) mod generate;
 pub(crate) mod health;
 mod held;
 mod list;
+mod mesh;
 pub(crate) mod metrics;
 mod openapi;
 mod parts;
@@ -42,8 +43,9 @@ use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
 use crate::result_url::ResultUrls;
 use crate::storage::Storage;
-use crate::worker::{CpuSlots, Pace, Uploads};
+use crate::worker::{Pace, Uploads};
 use axum::http::StatusCode;
+pub(crate) use export::Exports;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,9 +69,7 @@ pub(crate) struct Api {
     pub(crate) max_request_size: usize,
     pub(crate) max_json_size: usize,
     pub(crate) memory: MemoryBudget,
-    /// For results in other formats. Jobs have slots of their own: nobody who waits for a file
-    /// waits for them.
-    pub(crate) exports: CpuSlots,
+    pub(crate) exports: Exports,
     pub(crate) max_image_bytes: usize,
     pub(crate) max_batch_size: usize,
     pub(crate) request_timeout: Duration,

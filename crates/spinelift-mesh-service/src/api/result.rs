@@ -1,6 +1,7 @@
 //! `GET …/mesh/{job_id}/result`: the mesh, or the meshes of a batch.
 
-use super::openapi::{Id, NormalizedParameters};
+use super::mesh::Mesh;
+use super::openapi::Id;
 use super::status::Status;
 use super::{Api, Named, export, not_found};
 use crate::engine::Filter;
@@ -50,107 +51,6 @@ pub(super) struct BatchResult {
     error: Option<JobError>,
 }
 
-/// A mesh. Coordinates are pixels, origin top left, y down; the vertices of the outline come
-/// first, in ring order.
-#[derive(Serialize, ToSchema)]
-#[allow(dead_code, reason = "describes the library's `Mesh`")]
-pub(super) struct Mesh {
-    /// `[x, y]` of each vertex.
-    #[schema(example = json!([[42.0, 0.0], [13.0, 21.0], [60.0, 21.0]]))]
-    vertices: Vec<Vec<f64>>,
-    /// Three vertices each.
-    #[schema(example = json!([[0, 2, 1]]))]
-    triangles: Vec<Vec<u32>>,
-    /// `u0, v0, u1, v1, …`, each from 0 to 1, v down.
-    #[schema(example = json!([0.47, 0.0, 0.15, 0.24, 0.67, 0.24]))]
-    uvs: Vec<f64>,
-    /// `a0, b0, a1, b1, …`: edges of one triangle, the smaller vertex first.
-    #[schema(example = json!([0, 1, 0, 2, 1, 2]))]
-    boundary_edges: Vec<u32>,
-    /// The same for edges of two triangles.
-    #[schema(example = json!([]))]
-    internal_edges: Vec<u32>,
-    /// The vertices on the boundary, in ring order.
-    #[schema(example = json!([0, 1, 2]))]
-    boundary_indices: Vec<u32>,
-    metadata: Metadata,
-    /// The meshes of the other islands, the largest first, where `outline.islands` is `separate`;
-    /// absent if there are none.
-    #[schema(no_recursion, nullable = false)]
-    islands: Option<Vec<Mesh>>,
-}
-
-/// What is known of a mesh.
-#[derive(Serialize, ToSchema)]
-#[allow(dead_code, reason = "describes the library's `Metadata`")]
-pub(super) struct Metadata {
-    /// Of the image, in pixels.
-    #[schema(minimum = 1, example = 89)]
-    width: u32,
-    /// Of the image, in pixels.
-    #[schema(minimum = 1, example = 89)]
-    height: u32,
-    #[schema(minimum = 3, example = 3)]
-    vertex_count: u32,
-    #[schema(minimum = 1, example = 1)]
-    triangle_count: u32,
-    /// All nine as they were used, and the optional ones that are not defaults; without the deadline.
-    #[schema(value_type = NormalizedParameters)]
-    parameters: (),
-    /// Changes whenever the same input gives another mesh.
-    #[schema(example = "1")]
-    algorithm_version: String,
-    /// What was repaired, replaced or ignored.
-    #[schema(value_type = Vec<Object>)]
-    warnings: Vec<()>,
-    quality: Quality,
-}
-
-/// How good a mesh is. What there is nothing to measure for is `null`.
-#[derive(Serialize, ToSchema)]
-#[allow(dead_code, reason = "describes the library's `Quality`")]
-pub(super) struct Quality {
-    /// Pixels that are not wholly transparent.
-    #[schema(minimum = 0, example = 3000)]
-    visible_pixels: u64,
-    /// Those whose centre is outside of the mesh; exact.
-    #[schema(minimum = 0, example = 0)]
-    pixels_lost: u64,
-    /// Those that are not inside as whole squares; exact.
-    #[schema(minimum = 0, example = 0)]
-    pixels_cut: u64,
-    /// The share of visible pixels that are not lost.
-    #[schema(minimum = 0, maximum = 1, example = 1.0)]
-    coverage: f64,
-    /// Of the mesh, in square pixels.
-    #[schema(minimum = 0, example = 3220.5)]
-    area: f64,
-    /// Area of the mesh over the number of visible pixels.
-    #[schema(example = 1.0735)]
-    overdraw: Option<f64>,
-    /// How many there are.
-    #[schema(minimum = 3, example = 12)]
-    vertices: u32,
-    /// How many there are.
-    #[schema(minimum = 1, example = 10)]
-    triangles: u32,
-    /// The smallest angle, in degrees.
-    #[schema(example = 21.4)]
-    min_angle: Option<f64>,
-    /// The median over the triangles of their smallest angles, in degrees.
-    #[schema(example = 40.1)]
-    median_angle: Option<f64>,
-    /// Its area in square pixels.
-    #[schema(example = 12.5)]
-    smallest_triangle: Option<f64>,
-    /// Pairs of vertices nearer than a quarter of a pixel.
-    #[schema(minimum = 0, example = 0)]
-    near_duplicate_vertices: u32,
-    /// Of the triangles with an angle below 10 degrees, the area of the one with the longest edge,
-    /// in square pixels.
-    longest_thin_triangle: Option<f64>,
-}
-
 /// What a result may be.
 #[derive(Serialize, ToSchema)]
 #[allow(dead_code, clippy::large_enum_variant, reason = "describes the answer")]
@@ -163,6 +63,12 @@ enum ResultBody {
     Skeleton(()),
 }
 
+/// A file.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[allow(dead_code, reason = "describes the answer")]
+struct Binary(Vec<u8>);
+
 /// The mesh of a job; of a batch, how its jobs stand and where their meshes are.
 #[utoipa::path(
     get, path = "/mesh/{job_id}/result", tag = "jobs", operation_id = "get_result",
@@ -174,18 +80,22 @@ enum ResultBody {
         ("signature" = Option<String>, Query, nullable = false,
             description = "The signature of a `result_url`, which takes the place of a key."),
         ("format" = Option<String>, Query, nullable = false,
-            pattern = "^(json|spine|spine-3\\.8|svg|obj|godot)$",
+            pattern = "^(json|spine|spine-3\\.8|svg|png|obj|gltf|godot)$",
             description = "What the mesh of a job is written as: `json` (this description), `spine` \
                            (a skeleton for 4.2), `spine-3.8`, `svg` (the mesh without its image), \
-                           `obj`, `godot` (a scene). Formats with the image in them are had from \
-                           the command line alone, since the service keeps no images."),
+                           `png` (the mesh drawn over its image), `obj`, `gltf` (binary, with the \
+                           image in it), `godot` (a scene). For `png` and `gltf` the image is loaded \
+                           again from its URL, if RESULT_IMAGES allows for it; of one that was \
+                           uploaded they cannot be had."),
     ),
     responses(
         (status = 200, description = "The mesh, or the list of a batch.",
             content(
                 (ResultBody = "application/json"),
                 (String = "image/svg+xml"),
+                (Binary = "image/png"),
                 (String = "model/obj"),
+                (Binary = "model/gltf-binary"),
                 (String = "text/plain"),
             ),
             headers(
@@ -219,7 +129,7 @@ pub(super) async fn result(
             let Some(format) = format else {
                 return Ok(answer(mesh, "application/json", &headers));
             };
-            let bytes = export::export(&api.exports, &job.id, mesh, format).await?;
+            let bytes = api.exports.write(&job, mesh, format).await?;
             let name = [(CONTENT_DISPOSITION, export::disposition(&job.id, format))];
             Ok((name, answer(bytes, format.media_type(), &headers)).into_response())
         }
