@@ -1,6 +1,6 @@
 //! The connected parts of a silhouette, and what joins them.
 
-use super::silhouette::Silhouette;
+use super::apart::Apart;
 use super::watch::Watch;
 use crate::mask::BinaryMask;
 use crate::progress::Stopped;
@@ -30,9 +30,9 @@ impl Sets {
     }
 }
 
-struct Run {
-    y: u32,
-    columns: Range<u32>,
+pub(super) struct Run {
+    pub(super) y: u32,
+    pub(super) columns: Range<u32>,
     island: u32,
 }
 
@@ -102,28 +102,15 @@ impl Islands {
         order
     }
 
-    /// Some islands alone.
-    pub(crate) fn only(&self, islands: &[u32], silhouette: &Silhouette) -> Silhouette {
-        let (width, height) = (silhouette.cells.width(), silhouette.cells.height());
-        let mut cells = BinaryMask::empty(width, height);
-        let mut is_wanted = vec![false; self.count()];
-        islands
-            .iter()
-            .for_each(|&island| is_wanted[island as usize] = true);
-        for run in self
-            .runs
-            .iter()
-            .filter(|run| is_wanted[run.island as usize])
-        {
-            cells.fill(
-                run.y as usize,
-                run.columns.start as usize..run.columns.end as usize,
-            );
-        }
-        Silhouette {
-            cells,
-            ..*silhouette
-        }
+    /// The runs of each island, together.
+    pub(crate) fn apart(self) -> Apart {
+        let mut runs = self.runs;
+        // Keeps the order of rows in each island.
+        runs.sort_by_key(|run| run.island);
+        let starts = (0..=self.sizes.len() as u32)
+            .map(|island| runs.partition_point(|run| run.island < island))
+            .collect();
+        Apart { runs, starts }
     }
 
     /// Joins all islands by a spanning tree of short lines.

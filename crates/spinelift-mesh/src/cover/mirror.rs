@@ -101,6 +101,7 @@ pub(crate) fn half(
         cells,
         cell: cell / scale as i64,
         size: [reach as i64 * cell / scale as i64, silhouette.size[1]],
+        origin: Point::new(0, 0),
     })
 }
 

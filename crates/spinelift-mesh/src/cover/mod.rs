@@ -1,6 +1,6 @@
 //! Mask → an outline that loses no pixel, of few vertices and little empty area.
 //!
-//! The mask is padded (`silhouette`), its islands are told apart or joined (`islands`), and its
+//! The mask is padded (`silhouette`), its islands are joined or told apart (`islands`, `apart`), and its
 //! border is traced along the corners of pixels (`border`). The border loses vertices by growing
 //! outwards (`collapse`); then edges slide to better places (`slide`) and the best vertices are
 //! chosen among many (`candidates`, `pool`, `exchange`), in turns (`search`). All coordinates are
@@ -8,6 +8,7 @@
 //! crosses the silhouette (`rows`), and at the end the outline is checked by other means (`gate`).
 //! Should that ever fail, the bounding box is the outline.
 
+mod apart;
 mod border;
 mod candidates;
 mod collapse;
@@ -29,6 +30,7 @@ mod watch;
 use crate::mask::BinaryMask;
 use crate::parameters::{IslandMode, OutlineParameters};
 use crate::progress::Stopped;
+use apart::Apart;
 use ground::Ground;
 use islands::Islands;
 
@@ -52,7 +54,7 @@ const BUDGETS: [usize; 14] = [4, 5, 6, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128, 2
 pub(crate) struct Art {
     whole: Silhouette,
     /// Where they are told apart.
-    islands: Option<Islands>,
+    islands: Option<Apart>,
     parts: Vec<Part>,
 }
 
@@ -106,7 +108,7 @@ impl Art {
         }
         Ok(Some(Art {
             whole,
-            islands: Some(islands),
+            islands: Some(islands.apart()),
             parts,
         }))
     }
@@ -134,7 +136,7 @@ impl Art {
         let silhouette = self.silhouette(part);
         let pixels = match self.parts[part] {
             Part::Everything => mask.area(),
-            Part::Islands(_) => silhouette.part_of(mask, watch)?.area(),
+            Part::Islands(_) => silhouette.pixels_of(mask, watch)?,
         };
         let axis = mirror::axis(&silhouette, parameters.symmetry, watch)?;
         let ring = match axis {
@@ -152,9 +154,14 @@ impl Art {
             None => fit(silhouette.clone(), pixels, parameters, watch)?,
         };
         let most = parameters.budget() as usize;
-        let accepted = ring.filter(|ring| ring.len() <= most && silhouette.is_covered_by(ring));
+        let accepted = ring
+            .filter(|ring| ring.len() <= most)
+            .map(|ring| silhouette.placed(&ring))
+            .filter(|ring| silhouette.is_covered_by(ring));
         Ok(Outline {
-            axis: axis.filter(|_| accepted.is_some()),
+            axis: axis
+                .filter(|_| accepted.is_some())
+                .map(|axis| axis + 2 * silhouette.origin.x),
             ring: accepted.unwrap_or_else(|| silhouette.rectangle()),
             part,
         })

@@ -5,6 +5,7 @@ use super::plane::{PIXEL, Point};
 use super::watch::Watch;
 use crate::mask::BinaryMask;
 use crate::progress::Stopped;
+use std::ops::Range;
 
 /// A mask of square cells that lie over an image.
 #[derive(Debug, Clone)]
@@ -12,8 +13,11 @@ pub(crate) struct Silhouette {
     pub(crate) cells: BinaryMask,
     /// Steps of the grid in a cell.
     pub(crate) cell: i64,
-    /// The image's size in steps; the last cells may reach beyond it.
+    /// The size in steps of the part of the image that is looked at, all of it or a window; the last
+    /// cells may reach beyond it.
     pub(crate) size: [i64; 2],
+    /// Where that part begins, in steps.
+    pub(crate) origin: Point,
 }
 
 impl Silhouette {
@@ -29,6 +33,7 @@ impl Silhouette {
                 cells: mask.clone(),
                 cell: PIXEL,
                 size,
+                origin: Point::new(0, 0),
             });
         }
         let scale = 1 + halves % 2;
@@ -51,6 +56,7 @@ impl Silhouette {
             cells,
             cell: PIXEL / scale as i64,
             size,
+            origin: Point::new(0, 0),
         })
     }
 
@@ -60,22 +66,54 @@ impl Silhouette {
         mask: &BinaryMask,
         watch: &mut Watch<'_>,
     ) -> Result<BinaryMask, Stopped> {
-        let scale = (PIXEL / self.cell) as i32;
         let mut part = BinaryMask::empty(mask.width(), mask.height());
-        for y in 0..mask.height() as usize {
-            watch.proceed_at(y)?;
-            for run in mask.runs(y) {
-                if self.cells.get(run.start as i32 * scale, y as i32 * scale) {
-                    part.fill(y, run);
-                }
-            }
-        }
+        self.each_run_of(mask, watch, |y, run| part.fill(y, run))?;
         Ok(part)
     }
 
-    /// Whether a ring is a simple polygon inside the image that contains every cell.
+    /// How many pixels of a mask lie in the silhouette.
+    pub(crate) fn pixels_of(
+        &self,
+        mask: &BinaryMask,
+        watch: &mut Watch<'_>,
+    ) -> Result<u64, Stopped> {
+        let mut sum = 0;
+        self.each_run_of(mask, watch, |_, run| sum += run.len() as u64)?;
+        Ok(sum)
+    }
+
+    fn each_run_of(
+        &self,
+        mask: &BinaryMask,
+        watch: &mut Watch<'_>,
+        mut found: impl FnMut(usize, Range<usize>),
+    ) -> Result<(), Stopped> {
+        let scale = (PIXEL / self.cell) as i32;
+        let [left, top] = [self.origin.x, self.origin.y].map(|side| (side / self.cell) as i32);
+        let rows = (self.cells.height() as i32).div_euclid(scale);
+        for y in top / scale..top / scale + rows {
+            watch.proceed_at(y as usize)?;
+            for run in mask.runs(y as usize) {
+                if self
+                    .cells
+                    .get(run.start as i32 * scale - left, y * scale - top)
+                {
+                    found(y as usize, run);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a ring in the image is a simple polygon inside it that contains every cell.
     pub(crate) fn is_covered_by(&self, ring: &[Point]) -> bool {
-        covers(ring, self)
+        let moved = |point: &Point| point.minus(self.origin);
+        covers(&ring.iter().map(moved).collect::<Vec<_>>(), self)
+    }
+
+    /// A ring that was fitted to the silhouette, at its place in the image.
+    pub(crate) fn placed(&self, ring: &[Point]) -> Vec<Point> {
+        ring.iter().map(|point| point.plus(self.origin)).collect()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -87,7 +125,7 @@ impl Silhouette {
         rows.flat_map(|y| self.cells.runs(y)).nth(most).is_some()
     }
 
-    /// The bounding box, clockwise on screen.
+    /// The bounding box in the image, clockwise on screen.
     pub(crate) fn rectangle(&self) -> Vec<Point> {
         let (mut least, mut largest) = ([i64::MAX; 2], [0; 2]);
         for y in 0..self.cells.height() as usize {
@@ -99,12 +137,12 @@ impl Silhouette {
         }
         let [left, top] = least.map(|side| side * self.cell);
         let [right, bottom] = [0, 1].map(|axis| (largest[axis] * self.cell).min(self.size[axis]));
-        vec![
+        self.placed(&[
             Point::new(left, top),
             Point::new(right, top),
             Point::new(right, bottom),
             Point::new(left, bottom),
-        ]
+        ])
     }
 
     /// Cells twice as wide and high, each filled where one of its four is.
@@ -122,6 +160,7 @@ impl Silhouette {
             cells,
             cell: self.cell * 2,
             size: self.size,
+            origin: self.origin,
         })
     }
 }
