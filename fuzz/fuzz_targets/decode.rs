@@ -1,9 +1,9 @@
-//! Any bytes → header → rows of alpha.
+//! Any bytes → header → rows of alpha, and colours.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use spinelift_mesh::Limits;
-use spinelift_mesh::image::{AlphaSink, ImageHeader, decode_alpha};
+use spinelift_mesh::image::{AlphaSink, ImageHeader, Pixels, decode_alpha};
 use spinelift_mesh::progress::Stopped;
 
 const LIMITS: Limits = Limits {
@@ -43,5 +43,12 @@ fuzz_target!(|bytes: &[u8]| {
     };
     if decode_alpha(bytes, &header, &LIMITS, &mut rows).is_ok() {
         assert_eq!(rows.count, height, "number of rows");
+    }
+    match Pixels::decode(bytes, &LIMITS) {
+        Ok(pixels) => {
+            assert_eq!((pixels.width, pixels.height), (width, height));
+            assert_eq!(pixels.rgba.len(), 4 * width as usize * height as usize);
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
     }
 });

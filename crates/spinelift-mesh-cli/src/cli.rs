@@ -1,10 +1,14 @@
 //! The command line.
 
+use crate::export::OutputFormat;
 use crate::output::Destination;
 use crate::parameters::ParameterArgs;
 use clap::builder::styling::{AnsiColor, Styles};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, value_parser};
 use spinelift_mesh::Limits;
+use spinelift_mesh::export::atlas::Layout;
+use spinelift_mesh::export::spine::Version;
 use spinelift_mesh_service::settings::{SETTINGS, SettingSpec};
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -33,6 +37,8 @@ pub(crate) enum Command {
     Generate(GenerateArgs),
     /// Make the meshes of many images, on all cores.
     Batch(BatchArgs),
+    /// Say how good a mesh is: one of ours, or the meshes of a Spine skeleton.
+    Inspect(InspectArgs),
     /// Start the service.
     Serve(ServeArgs),
     /// Ask a running service whether it is well: exit code 0, or 1 and why not.
@@ -115,9 +121,12 @@ pub(crate) struct DemoArgs {
 pub(crate) struct GenerateArgs {
     /// A PNG, WebP or JPEG file; `-` reads standard input.
     pub(crate) image: PathBuf,
-    /// Where the mesh goes, as JSON; `-` is standard output.
+    /// Where the mesh goes; `-` is standard output.
     #[arg(short, long, value_name = "FILE", default_value_t = Destination::Stdout)]
     pub(crate) output: Destination,
+    /// What the mesh is written as.
+    #[arg(short, long, value_parser = OutputFormat::parser(), default_value = OutputFormat::JSON)]
+    pub(crate) format: OutputFormat,
     /// Also draw the mesh over the image, as SVG.
     #[arg(long, value_name = "FILE")]
     pub(crate) preview: Option<Destination>,
@@ -136,6 +145,7 @@ Examples:
   spinelift-mesh generate hero.png --detail-factor 0.03 | jq .metadata
   spinelift-mesh generate hero.png --outline cover --max-vertices 12 --padding 0.5
   spinelift-mesh generate hero.png --preset full-coverage-bend --deadline 50ms
+  spinelift-mesh generate hero.png --format spine -o hero.json
   curl -s https://example.com/hero.png | spinelift-mesh generate - > mesh.json";
 
 #[derive(Debug, Args)]
@@ -150,6 +160,11 @@ pub(crate) struct BatchArgs {
     /// Also draw each mesh over its image, as SVG.
     #[arg(long)]
     pub(crate) preview: bool,
+    /// Also write each mesh in this format, beside its JSON; may be given several times.
+    #[arg(short, long, value_name = "FORMAT", value_parser = OutputFormat::parser())]
+    pub(crate) format: Vec<OutputFormat>,
+    #[command(flatten)]
+    pub(crate) skeleton: SkeletonArgs,
     /// Skip images that OUT/report.json lists as done: same content, same parameters, and a result
     /// that is still there.
     #[arg(long)]
@@ -178,12 +193,90 @@ Results:
     `batch art/hero art/tree.webp -o out` turns them into out/hero/head.png.mesh.json
     and out/tree.webp.mesh.json.
   A preview stands beside its mesh: out/hero/head.png.mesh.svg.
-  Hidden files and folders are not searched, nor is OUT if it lies in a searched folder.
+  So do other formats: out/hero/head.png.spine.json.
+  Hidden files and folders are not searched, nor is OUT if it lies in a searched folder, nor are
+  files that end in .mesh.png.
+
+  --skeleton writes OUT/skeleton.json, OUT/skeleton.atlas and its pages, OUT/skeleton.png,
+  OUT/skeleton-2.png and so on, of all images whose meshes are there.
 
   OUT/report.json lists every image with status (ok, failed, skipped), error, counts and time. It
   is brought up to date while the batch runs, so --resume also works after a crash.
 
 Exit codes: 0 all done, 1 something failed, 2 wrong usage, 130 stopped by Ctrl-C.";
+
+/// One Spine skeleton of a whole batch.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Skeleton")]
+pub(crate) struct SkeletonArgs {
+    /// Also write one Spine skeleton of all meshes, with a texture atlas.
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "skeleton")]
+    pub(crate) skeleton: Option<String>,
+    /// The version of Spine that skeleton and atlas are for.
+    #[arg(
+        long,
+        value_name = "VERSION",
+        requires = "skeleton",
+        default_value = "4.2"
+    )]
+    #[arg(value_parser = spine_version())]
+    pub(crate) spine_version: Version,
+    /// Largest width and height of a page of the atlas, in pixels.
+    #[arg(long, value_name = "PIXELS", requires = "skeleton")]
+    #[arg(default_value_t = Layout::default().max_page)]
+    #[arg(value_parser = value_parser!(u32).range(1..=16_384))]
+    pub(crate) atlas_size: u32,
+    /// Pixels between two images of the atlas.
+    #[arg(long, value_name = "PIXELS", requires = "skeleton")]
+    #[arg(default_value_t = Layout::default().padding)]
+    #[arg(value_parser = value_parser!(u32).range(..=256))]
+    pub(crate) atlas_padding: u32,
+    /// Make width and height of each page powers of two.
+    #[arg(long, requires = "skeleton")]
+    pub(crate) atlas_powers_of_two: bool,
+}
+
+fn spine_version() -> impl TypedValueParser<Value = Version> {
+    PossibleValuesParser::new(["4.2", "3.8"]).map(|version| match version.as_str() {
+        "3.8" => Version::V3_8,
+        _ => Version::V4_2,
+    })
+}
+
+impl SkeletonArgs {
+    pub(crate) fn layout(&self) -> Layout {
+        Layout {
+            max_page: self.atlas_size,
+            padding: self.atlas_padding,
+            powers_of_two: self.atlas_powers_of_two,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = INSPECT_EXAMPLES)]
+pub(crate) struct InspectArgs {
+    /// A mesh as `generate` writes it, one with the same vertices and triangles, or the JSON of a
+    /// Spine skeleton; `-` reads standard input.
+    pub(crate) mesh: PathBuf,
+    /// The image of the mesh; for a skeleton, also the folder that has its images.
+    pub(crate) image: PathBuf,
+    /// The mesh of a skeleton to look at: the name of an attachment [default: the one called like
+    /// the image; all, for a folder].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) attachment: Option<String>,
+    /// Write JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+}
+
+const INSPECT_EXAMPLES: &str = "\
+Examples:
+  spinelift-mesh inspect mesh.json hero.png
+  spinelift-mesh inspect skeleton.json images/ --json | jq '.[] | select(.quality.pixels_lost > 0)'";
 
 /// Bounds on what one image may cost.
 #[derive(Debug, Clone, Args)]

@@ -6,7 +6,8 @@ use crate::failure::{Failure, Problem};
 use crate::interrupt::Interrupt;
 use crate::measures::Measures;
 use crate::output::Destination;
-use crate::recipe::{Recipe, Unmade, json};
+use crate::recipe::{Recipe, Unmade};
+use spinelift_mesh::Shape;
 use spinelift_mesh::export::svg;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -40,10 +41,20 @@ pub(crate) fn run(args: GenerateArgs, console: &mut Console) -> Result<(), Failu
     let taken = start.elapsed();
 
     // Standard output comes last: whoever reads it can rely on the files.
-    let drawing = args
-        .preview
-        .map(|place| (place, svg::preview(&image, &mesh).into_bytes()));
-    let mut outputs = vec![(args.output, json(&mesh))];
+    let drawing = args.preview.map(|place| {
+        (
+            place,
+            svg::preview(Some(&image), &Shape::from(&mesh)).into_bytes(),
+        )
+    });
+    let written = args
+        .format
+        .write(source.path(), &image, &mesh, &recipe.limits)
+        .map_err(|problem| problem.about(&source.name()))?;
+    let mut outputs = Vec::with_capacity(3);
+    for file in written {
+        outputs.extend(place_of(file.own_name, &args.output).map(|place| (place, file.bytes)));
+    }
     outputs.extend(drawing);
     outputs.sort_by_key(|(place, _)| *place == Destination::Stdout);
     for (place, bytes) in &outputs {
@@ -75,8 +86,17 @@ pub(crate) fn run(args: GenerateArgs, console: &mut Console) -> Result<(), Failu
     Ok(())
 }
 
+/// What goes with a mesh stands beside it; beside standard output there is no place.
+fn place_of(own_name: Option<String>, output: &Destination) -> Option<Destination> {
+    match (own_name, output) {
+        (None, output) => Some(output.clone()),
+        (Some(name), Destination::File(path)) => Some(Destination::File(path.with_file_name(name))),
+        (Some(_), Destination::Stdout) => None,
+    }
+}
+
 /// Where the image comes from.
-enum Source {
+pub(crate) enum Source {
     Stdin,
     File(PathBuf),
 }
@@ -92,14 +112,21 @@ impl From<PathBuf> for Source {
 }
 
 impl Source {
-    fn name(&self) -> String {
+    fn path(&self) -> &Path {
+        match self {
+            Source::Stdin => Path::new("-"),
+            Source::File(path) => path,
+        }
+    }
+
+    pub(crate) fn name(&self) -> String {
         match self {
             Source::Stdin => "standard input".to_owned(),
             Source::File(path) => path.display().to_string(),
         }
     }
 
-    fn read(&self) -> Result<Vec<u8>, Problem> {
+    pub(crate) fn read(&self) -> Result<Vec<u8>, Problem> {
         match self {
             Source::Stdin => read_bounded(io::stdin().lock(), Path::new("standard input")),
             Source::File(path) => read_image(path),

@@ -5,9 +5,11 @@ mod cli;
 mod client;
 mod console;
 mod demo;
+mod export;
 mod failure;
 mod generate;
 mod health;
+mod inspect;
 mod interrupt;
 mod log;
 mod measures;
@@ -44,6 +46,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             let mut console = Console::new(args.quiet);
             batch::run(args, &mut console)
         }
+        Some(Command::Inspect(args)) => inspect::run(&args),
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Health(args)) => health::run(&args),
         Some(Command::Demo(args)) => demo::run(args),

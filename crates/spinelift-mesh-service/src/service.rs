@@ -1,7 +1,7 @@
 //! The running service: its parts put together, and taken down in order.
 
 use crate::address::{AddressPolicy, Outbound, OutboundError, OutboundLimits};
-use crate::api::{Api, HeldAnswers, UploadSpace};
+use crate::api::{Api, Exports, HeldAnswers, UploadSpace};
 use crate::auth::UrlSigner;
 use crate::backend::{self, OpenBackendError};
 use crate::callback::{Callbacks, Dispatcher, Retries};
@@ -143,14 +143,28 @@ impl Service {
         };
         let pace = Arc::new(Pace::new(&settings));
         let activity = Arc::new(Activity::default());
+        let sources = Sources::new(
+            outbound.clone(),
+            open_buckets(&settings, s3.as_ref())?,
+            source_limits(&settings),
+            memory.clone(),
+        );
+        let limits = Limits {
+            max_image_dimension: settings.max_image_dimension,
+            max_image_pixels: settings.max_image_pixels.get() as u64,
+            max_decoder_memory: settings.max_decoder_memory.get(),
+            max_mesh_vertices: settings.max_mesh_vertices.get(),
+        };
+        let exports = Exports::new(
+            sources.clone(),
+            memory.clone(),
+            Arc::clone(&metrics),
+            limits,
+            &settings,
+        );
         let runner = Arc::new(Runner {
             engine: Arc::clone(&engine),
-            sources: Sources::new(
-                outbound.clone(),
-                open_buckets(&settings, s3.as_ref())?,
-                source_limits(&settings),
-                memory.clone(),
-            ),
+            sources,
             memory: memory.clone(),
             storage: storage.clone(),
             uploads: Arc::clone(&uploads),
@@ -159,12 +173,7 @@ impl Service {
             slots: Semaphore::new(settings.max_concurrent_jobs.get()),
             flights: Flights::default(),
             caches: settings.result_cache_size > 0,
-            limits: Limits {
-                max_image_dimension: settings.max_image_dimension,
-                max_image_pixels: settings.max_image_pixels.get() as u64,
-                max_decoder_memory: settings.max_decoder_memory.get(),
-                max_mesh_vertices: settings.max_mesh_vertices.get(),
-            },
+            limits,
             timeout: settings.job_timeout,
             pace: Arc::clone(&pace),
             metrics: Arc::clone(&metrics),
@@ -191,6 +200,7 @@ impl Service {
             max_request_size: settings.max_request_size.get(),
             max_json_size: settings.max_json_size.get(),
             memory,
+            exports,
             max_image_bytes: settings.max_image_bytes.get(),
             max_batch_size: settings.max_batch_size.get(),
             request_timeout: settings.request_timeout,

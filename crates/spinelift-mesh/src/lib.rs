@@ -10,7 +10,8 @@
 //! ```
 //!
 //! Data flows one way, and every step is public: [`image`] → [`mask`] → [`contour`] →
-//! [`outline`] → [`triangulation`] → [`uv`] and [`edges`] → [`mesh`] → [`export`].
+//! [`outline`] → [`triangulation`] → [`uv`] and [`edges`] → [`mesh`] → [`shape`] →
+//! [`export`]. What [`import`] reads, of whatever origin, is a [`shape`] too.
 #![warn(missing_docs)]
 
 pub mod contour;
@@ -19,6 +20,7 @@ pub mod edges;
 pub mod error;
 pub mod export;
 pub mod image;
+pub mod import;
 mod interior;
 pub mod limits;
 pub mod mask;
@@ -29,6 +31,7 @@ pub mod parameters;
 mod pipeline;
 pub mod progress;
 pub mod quality;
+pub mod shape;
 pub mod triangulation;
 pub mod uv;
 pub mod warning;
@@ -39,4 +42,5 @@ pub use mesh::{ALGORITHM_VERSION, Mesh, Metadata};
 pub use parameters::MeshParameters;
 pub use pipeline::generate;
 pub use progress::{Observer, Step};
+pub use shape::Shape;
 pub use warning::{MAX_WARNINGS, Warning};

@@ -47,6 +47,28 @@ pub fn peak(header: &ImageHeader, parameters: &MeshParameters, limits: &Limits) 
     CONSTANT + decoding.max(marking).max(contour).max(cover).max(mesh)
 }
 
+/// Bytes for each pixel of an image whose colours are decoded, turned into what is drawn, and
+/// written as PNG.
+const BYTES_PER_COLOURED_PIXEL: u64 = 16;
+
+/// The largest drawing.
+const CANVAS: u64 = 32 << 20;
+
+/// Bytes for each byte of a result's JSON that is read and drawn.
+const BYTES_PER_BYTE_OF_JSON: u64 = 32;
+
+/// An upper bound of the bytes that [`export::write`](crate::export::write) allocates at its peak,
+/// for a result that is read from so many bytes of JSON, and an image if there is one; the files
+/// themselves not counted. It is measured rather than proved.
+#[must_use]
+pub fn export(header: Option<&ImageHeader>, json: usize) -> u64 {
+    let image = header.map_or(0, |header| {
+        let pixels = u64::from(header.width) * u64::from(header.height);
+        header.decoder_memory + BYTES_PER_COLOURED_PIXEL * pixels + CANVAS
+    });
+    CONSTANT + image + BYTES_PER_BYTE_OF_JSON * json as u64
+}
+
 /// Vertices of a mesh with options: outlines of all islands, and points inside.
 const MOST_WITH_OPTIONS: usize = 70_000;
 

@@ -5,6 +5,7 @@ mod plan;
 mod progress;
 mod report;
 mod run;
+mod skeleton;
 mod summary;
 
 use crate::cli::BatchArgs;
@@ -25,6 +26,7 @@ use std::time::Instant;
 
 pub(crate) fn run(args: BatchArgs, console: &mut Console) -> Result<(), Failure> {
     let start = Instant::now();
+    skeleton::check(&args)?;
     let recipe = Recipe::read(args.parameters, &args.limits, console)?;
     let plan = Plan::new(&args.inputs, &args.output)?;
     let folder = args.output.as_path();
@@ -42,15 +44,20 @@ pub(crate) fn run(args: BatchArgs, console: &mut Console) -> Result<(), Failure>
         earlier: &earlier,
         folder,
         preview: args.preview,
+        formats: &args.format,
         interrupt: &interrupt,
     };
     let ledger = Ledger::open(folder, &plan, &earlier, report, start)?;
     let (report, saved) = work(&run, jobs(args.jobs), ledger, console)?;
+    let skeleton = skeleton::write(&args.skeleton, &run, &report);
     interrupt.release();
 
     summary::tell(&report, folder, saved.is_ok(), start.elapsed(), console);
     saved?;
     interrupt.check()?;
+    for file in skeleton? {
+        console.note(format_args!("wrote {}", file.display()));
+    }
     if report.totals.failed > 0 {
         Err(Failure::Reported)
     } else {

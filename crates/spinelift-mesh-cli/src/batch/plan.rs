@@ -1,5 +1,6 @@
 //! Which images a batch works on, and where each result goes.
 
+use crate::export::OutputFormat;
 use crate::failure::Problem;
 use std::collections::HashSet;
 use std::fs;
@@ -32,6 +33,16 @@ impl PlannedImage {
 
     pub(crate) fn preview(&self) -> PathBuf {
         self.with_suffix(".mesh.svg")
+    }
+
+    /// `None` for what [`Self::mesh`] is already.
+    pub(crate) fn export(&self, format: OutputFormat) -> Option<PathBuf> {
+        match format {
+            OutputFormat::Json => None,
+            OutputFormat::Other(format) => {
+                Some(self.with_suffix(&format!(".{}", format.extension())))
+            }
+        }
     }
 
     fn with_suffix(&self, suffix: &str) -> PathBuf {
@@ -190,8 +201,10 @@ fn walk(
             entry.depth() == 0 || (!is_hidden(entry) && entry.path() != output)
         })
         .filter_map(|entry| match entry {
-            Ok(entry) => (!entry.file_type().is_dir() && has_image_extension(entry.path()))
-                .then(|| Ok(entry.into_path())),
+            Ok(entry) => (!entry.file_type().is_dir()
+                && has_image_extension(entry.path())
+                && !is_drawing(entry.path()))
+            .then(|| Ok(entry.into_path())),
             Err(error) if error.loop_ancestor().is_some() => None,
             Err(error) => {
                 let path = error.path().unwrap_or(Path::new("")).to_owned();
@@ -215,6 +228,11 @@ fn has_image_extension(path: &Path) -> bool {
             .iter()
             .any(|known| extension.eq_ignore_ascii_case(known))
     })
+}
+
+/// A mesh drawn by an earlier run, if results stand beside the images.
+fn is_drawing(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(b".mesh.png")
 }
 
 #[cfg(test)]

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use spinelift_mesh::ALGORITHM_VERSION;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(crate) const FILE_NAME: &str = "report.json";
 
@@ -93,6 +93,15 @@ pub(crate) struct Made {
     pub(crate) output_bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) preview_bytes: Option<u64>,
+    /// Other formats: path and size of each file.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) exports: BTreeMap<String, u64>,
+}
+
+/// What must be there beside a mesh that need not be made again.
+pub(crate) struct Wanted<'a> {
+    pub(crate) preview: bool,
+    pub(crate) exports: &'a [PathBuf],
 }
 
 fn one() -> usize {
@@ -195,7 +204,7 @@ impl Earlier {
         folder: &Path,
         mesh: &Path,
         input_sha256: &str,
-        preview: bool,
+        wanted: &Wanted<'_>,
     ) -> Option<Record> {
         let mut record = self.carried(mesh)?;
         let made = record.made.as_mut()?;
@@ -213,7 +222,12 @@ impl Earlier {
             made.preview = None;
             made.preview_bytes = None;
         }
-        (drawn || !preview).then_some(record)
+        made.exports.retain(|path, bytes| whole(path, *bytes));
+        let are_there = wanted
+            .exports
+            .iter()
+            .all(|path| made.exports.contains_key(&*path.to_string_lossy()));
+        (are_there && (drawn || !wanted.preview)).then_some(record)
     }
 
     /// The record of an image that was not looked at in this run, for the next one.
@@ -269,6 +283,7 @@ mod tests {
                 input_sha256: "abc".into(),
                 output_bytes: 5,
                 preview_bytes: preview,
+                exports: BTreeMap::new(),
             }),
             error: None,
             milliseconds: 1.5,
@@ -298,8 +313,9 @@ mod tests {
         let earlier = Earlier::read(folder, &Report::new(&recipe())).expect("the same settings");
         let done = |sha256, preview| {
             let mesh = Path::new("a.png.mesh.json");
+            let exports = &[];
             earlier
-                .done(folder, mesh, sha256, preview)
+                .done(folder, mesh, sha256, &Wanted { preview, exports })
                 .map(|record| record.status)
         };
         assert_eq!(done("abc", false), Some(Status::Skipped));
@@ -318,13 +334,44 @@ mod tests {
         report_with(folder, Some(3)).write(folder).expect("written");
         let earlier = Earlier::read(folder, &Report::new(&recipe())).expect("the same settings");
         let mesh = Path::new("a.png.mesh.json");
-        assert!(earlier.done(folder, mesh, "abc", true).is_some());
+        let wanted = |preview| Wanted {
+            preview,
+            exports: &[],
+        };
+        assert!(earlier.done(folder, mesh, "abc", &wanted(true)).is_some());
         fs::remove_file(folder.join("a.png.mesh.svg")).expect("removed");
-        assert!(earlier.done(folder, mesh, "abc", true).is_none());
+        assert!(earlier.done(folder, mesh, "abc", &wanted(true)).is_none());
         let record = earlier
-            .done(folder, mesh, "abc", false)
+            .done(folder, mesh, "abc", &wanted(false))
             .expect("none was asked for");
         assert_eq!(record.made.and_then(|made| made.preview), None);
+    }
+
+    #[test]
+    fn an_export_that_is_gone_or_new_is_made() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        let mut report = report_with(folder, None);
+        fs::write(folder.join("a.png.obj"), "12").expect("written");
+        if let Some(made) = &mut report.images[0].made {
+            made.exports.insert("a.png.obj".into(), 2);
+        }
+        report.write(folder).expect("written");
+        let earlier = Earlier::read(folder, &Report::new(&recipe())).expect("the same settings");
+        let done = |exports: &[&str]| {
+            let exports: Vec<_> = exports.iter().map(PathBuf::from).collect();
+            let wanted = Wanted {
+                preview: false,
+                exports: &exports,
+            };
+            earlier.done(folder, Path::new("a.png.mesh.json"), "abc", &wanted)
+        };
+        assert!(done(&[]).is_some());
+        assert!(done(&["a.png.obj"]).is_some());
+        assert!(done(&["a.png.obj", "a.png.glb"]).is_none());
+        fs::remove_file(folder.join("a.png.obj")).expect("removed");
+        assert!(done(&["a.png.obj"]).is_none());
+        assert!(done(&[]).is_some());
     }
 
     #[test]

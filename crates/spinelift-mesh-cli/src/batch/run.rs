@@ -1,7 +1,8 @@
 //! The images of a batch, worked on by all cores.
 
 use super::plan::{Plan, PlannedImage};
-use super::report::{Earlier, Made, Record, Status, sha256};
+use super::report::{Earlier, Made, Record, Status, Wanted, sha256};
+use crate::export::OutputFormat;
 use crate::failure::Problem;
 use crate::generate::read_image;
 use crate::interrupt::Interrupt;
@@ -9,10 +10,12 @@ use crate::measures::Measures;
 use crate::output::write_file;
 use crate::recipe::{Recipe, Unmade, json};
 use spinelift_mesh::export::svg;
+use spinelift_mesh::{Mesh, Shape};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -26,6 +29,8 @@ pub(crate) struct Run<'a> {
     /// Where results go.
     pub(crate) folder: &'a Path,
     pub(crate) preview: bool,
+    /// Written beside each mesh.
+    pub(crate) formats: &'a [OutputFormat],
     pub(crate) interrupt: &'a Interrupt,
 }
 
@@ -97,17 +102,30 @@ impl Run<'_> {
         let bytes = read_image(&image.input)?;
         let input_sha256 = sha256(&bytes);
         let output = image.mesh();
+        let exports: Vec<PathBuf> = self
+            .formats
+            .iter()
+            .filter_map(|format| image.export(*format))
+            .collect();
+        let wanted = Wanted {
+            preview: self.preview,
+            exports: &exports,
+        };
         if let Some(record) = self
             .earlier
-            .done(self.folder, &output, &input_sha256, self.preview)
+            .done(self.folder, &output, &input_sha256, &wanted)
         {
             return Ok(record);
         }
         let mesh = self.recipe.make(&bytes, self.interrupt)?;
         let json = json(&mesh);
-        let preview = self
-            .preview
-            .then(|| (image.preview(), svg::preview(&bytes, &mesh)));
+        let preview = self.preview.then(|| {
+            (
+                image.preview(),
+                svg::preview(Some(&bytes), &Shape::from(&mesh)),
+            )
+        });
+        let exports = self.export(image, &bytes, &mesh)?;
         self.write(&output, &json)?;
         if let Some((path, svg)) = &preview {
             self.write(path, svg.as_bytes())?;
@@ -137,10 +155,39 @@ impl Run<'_> {
                 input_sha256,
                 output_bytes: json.len() as u64,
                 preview_bytes: preview.map(|(_, svg)| svg.len() as u64),
+                exports,
             }),
             error: None,
             milliseconds: 0.0,
         })
+    }
+
+    /// Writes all formats that are wanted, and returns the paths of their files with their sizes.
+    fn export(
+        &self,
+        image: &PlannedImage,
+        bytes: &[u8],
+        mesh: &Mesh,
+    ) -> Result<BTreeMap<String, u64>, Problem> {
+        let mut exports = BTreeMap::new();
+        for format in self.formats {
+            let Some(place) = image.export(*format) else {
+                continue;
+            };
+            let files = format.write(&image.input, bytes, mesh, &self.recipe.limits)?;
+            for file in files {
+                let place = match file.own_name {
+                    Some(name) => place.with_file_name(name),
+                    None => place.clone(),
+                };
+                self.write(&place, &file.bytes)?;
+                exports.insert(
+                    place.to_string_lossy().into_owned(),
+                    file.bytes.len() as u64,
+                );
+            }
+        }
+        Ok(exports)
     }
 
     fn write(&self, place: &Path, bytes: &[u8]) -> Result<(), Problem> {

@@ -179,7 +179,10 @@ async fn show(
     let (vertices, triangles) = (received.vertex_count(), received.triangle_count());
     let (mesh_path, picture_path) = (args.dir.join("mesh.json"), args.dir.join("mesh.svg"));
     write_file(&mesh_path, &mesh)?;
-    write_file(&picture_path, received.draw(&image.bytes).as_bytes())?;
+    let picture = received
+        .draw(&image.bytes)
+        .map_err(|error| failed(format!("the result is no mesh: {error}")))?;
+    write_file(&picture_path, picture.as_bytes())?;
     say(format_args!(
         "\n{DONE}done{DONE:#} {}, {} in {}, from the request to the result",
         count(vertices, "vertex", "vertices"),

@@ -4,10 +4,12 @@
 mod batch;
 mod command;
 mod demo;
+mod exports;
 #[cfg(target_os = "linux")]
 mod faults;
 mod generate;
 mod health;
+mod inspect;
 #[cfg(unix)]
 mod interrupt;
 mod serve;

@@ -95,7 +95,7 @@ pub(super) struct CompletedBody {
     /// Whether an earlier job with the same image and parameters had made the mesh.
     cached: bool,
     /// The mesh.
-    #[schema(value_type = result::Mesh)]
+    #[schema(value_type = super::mesh::Mesh)]
     result: Box<RawValue>,
     /// What was ignored.
     #[schema(value_type = Vec<Warning>)]

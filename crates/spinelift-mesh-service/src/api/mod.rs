@@ -8,11 +8,13 @@ mod deliveries;
 mod docs;
 mod document;
 mod events;
+mod export;
 mod form;
 pub(crate) mod generate;
 pub(crate) mod health;
 mod held;
 mod list;
+mod mesh;
 pub(crate) mod metrics;
 mod openapi;
 mod parts;
@@ -43,6 +45,7 @@ use crate::result_url::ResultUrls;
 use crate::storage::Storage;
 use crate::worker::{Pace, Uploads};
 use axum::http::StatusCode;
+pub(crate) use export::Exports;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +69,7 @@ pub(crate) struct Api {
     pub(crate) max_request_size: usize,
     pub(crate) max_json_size: usize,
     pub(crate) memory: MemoryBudget,
+    pub(crate) exports: Exports,
     pub(crate) max_image_bytes: usize,
     pub(crate) max_batch_size: usize,
     pub(crate) request_timeout: Duration,

@@ -93,6 +93,12 @@ impl ResultObject {
         Self(format!("{}-{owner}-{:016x}", key.0, fastrand::u64(..)))
     }
 
+    /// Whether the name was made for this key.
+    #[must_use]
+    pub fn has_key(&self, key: &ResultKey) -> bool {
+        self.0.split('-').next() == Some(key.as_str())
+    }
+
     /// Whether the name was made for this owner.
     #[must_use]
     pub fn is_of(&self, owner: &Owner) -> bool {

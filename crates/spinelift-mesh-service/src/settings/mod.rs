@@ -107,6 +107,8 @@ settings! {
         "Seconds that a result_url can be fetched without a key, with API_KEYS or RESULT_URLS=presigned; with the latter 604800 at the most.";
     "RESULT_URLS" result_urls: ResultUrlKind = RESULT_URL_KIND("service"),
         "Where result_url leads: to this service, or, with STORAGE_BACKEND=s3, to the object itself by a presigned URL of S3.";
+    "RESULT_IMAGES" result_images: bool = FLAG("false"),
+        "Whether results may be had as png and gltf, with their image in them, which is loaded again from its URL. Whoever may fetch a result can then see its image, be it from a private host, from a bucket, or from a URL with a secret in it.";
     "URL_SIGNING_KEY" url_signing_key: Option<Secret> = SIGNING_SECRET(""),
         "Secret that result URLs are signed with, with API_KEYS; unset, one is made and kept with the jobs.";
     "API_PREFIX" api_prefix: String = API_PREFIX("/api/v1"),

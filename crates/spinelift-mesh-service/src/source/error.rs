@@ -185,7 +185,7 @@ impl SourceError {
     }
 
     /// Whether the next try may succeed.
-    pub(super) fn may_pass(&self) -> bool {
+    pub(crate) fn may_pass(&self) -> bool {
         self.fault.may_pass()
     }
 

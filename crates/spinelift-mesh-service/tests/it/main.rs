@@ -15,6 +15,7 @@ mod documents;
 mod downloads;
 mod engine;
 mod events;
+mod exports;
 mod harness;
 mod headers;
 mod health;

@@ -126,6 +126,7 @@ async fn a_presigned_url_is_fetched_from_the_bucket_without_any_key() {
     let service = TestService::start_with(|s| {
         store_in(&server, s);
         s.result_urls = ResultUrlKind::Presigned;
+        s.result_images = true;
     })
     .await;
     let body = json!({
@@ -140,6 +141,13 @@ async fn a_presigned_url_is_fetched_from_the_bucket_without_any_key() {
     assert_eq!((code, &mesh), (200, &service.result("job").await.body));
     assert_eq!(headers["content-type"], "application/json");
     assert_eq!(headers["cache-control"], "private, no-cache");
+    // The bucket has the result alone; other formats are the service's to make.
+    let formats = "/api/v1/mesh/job/result?format=";
+    for (format, kind) in [("svg", "image/svg+xml"), ("png", "image/png")] {
+        let answer = service.get(&format!("{formats}{format}")).await;
+        assert_eq!(answer.status, 200, "{format}");
+        assert_eq!(answer.headers["content-type"], kind);
+    }
     // Nothing else is opened by it.
     let other = url.replace("/results/", "/uploads/");
     assert!(fetch(&other).await.0 >= 400);

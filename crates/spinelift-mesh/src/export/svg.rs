@@ -1,30 +1,28 @@
 //! A picture of a mesh: the image with the triangles drawn on it.
 
+use super::look::{self, Color};
 use crate::image::ImageFormat;
-use crate::mesh::Mesh;
+use crate::shape::Shape;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::fmt::{self, Write as _};
 
-/// The longer side of the drawing as it opens in a viewer, in CSS pixels: a sprite of a few pixels
-/// is enlarged to the least, a texture of thousands is reduced to the largest.
-const SHOWN: std::ops::RangeInclusive<f64> = 640.0..=1200.0;
-
-/// Draws `mesh` over `image`, the encoded bytes that it was made from (PNG, WebP or JPEG).
+/// Draws a mesh over `image`, the encoded bytes that it was made from (PNG, WebP or JPEG); without
+/// them, over nothing.
 ///
 /// The SVG embeds the image as it is, so the file stands alone. Lines and dots are equally thick
 /// on screen whatever the size of the image. The same input gives the same bytes.
 #[must_use]
-pub fn preview(image: &[u8], mesh: &Mesh) -> String {
-    let mut svg = String::with_capacity(image.len() * 4 / 3 + mesh.vertices.len() * 128 + 2048);
+pub fn preview(image: Option<&[u8]>, mesh: &Shape) -> String {
+    let embedded = image.map_or(0, |image| image.len() * 4 / 3);
+    let mut svg = String::with_capacity(embedded + mesh.vertices().len() * 128 + 2048);
     // Writing to a String cannot fail.
     let _ = draw(&mut svg, image, mesh);
     svg
 }
 
-fn draw(svg: &mut String, image: &[u8], mesh: &Mesh) -> fmt::Result {
-    let (width, height) = (mesh.metadata.width, mesh.metadata.height);
-    let longer = f64::from(width.max(height).max(1));
-    let zoom = longer.clamp(*SHOWN.start(), *SHOWN.end()) / longer;
+fn draw(svg: &mut String, image: Option<&[u8]>, mesh: &Shape) -> fmt::Result {
+    let (width, height) = (mesh.width(), mesh.height());
+    let zoom = look::zoom(width, height);
     // One CSS pixel, in pixels of the image.
     let px = 1.0 / zoom;
 
@@ -37,53 +35,62 @@ fn draw(svg: &mut String, image: &[u8], mesh: &Mesh) -> fmt::Result {
     writeln!(
         svg,
         "<title>{} vertices, {} triangles, {width} × {height} pixels</title>",
-        mesh.parts().map(|part| part.vertices.len()).sum::<usize>(),
-        mesh.parts().map(|part| part.triangles.len()).sum::<usize>(),
+        mesh.vertices().len(),
+        mesh.triangles().len(),
     )?;
 
     svg.push_str("<defs>\n");
-    checkerboard(svg, 8.0 * px)?;
-    edges(svg, "internal", mesh, |part| &part.internal_edges)?;
-    edges(svg, "boundary", mesh, |part| &part.boundary_edges)?;
+    checkerboard(svg, look::SQUARE * px)?;
+    let found = mesh.edges();
+    edges(svg, "internal", mesh, &found.internal)?;
+    edges(svg, "boundary", mesh, &found.boundary)?;
     svg.push_str("</defs>\n");
 
     writeln!(
         svg,
         r#"<rect width="{width}" height="{height}" fill="url(#checkerboard)"/>"#
     )?;
-    // Enlarged pixels stay squares, so that the outline can be judged against them. The mesh
-    // ignores an EXIF orientation, so the picture must too.
-    let rendering = if zoom >= 2.0 {
+    if let Some(image) = image {
+        embed(svg, image, mesh, zoom)?;
+    }
+    triangles(svg, mesh)?;
+    svg.push_str("<g fill=\"none\" stroke-linecap=\"round\" stroke-linejoin=\"round\">\n");
+    for line in &look::LINES {
+        let id = if line.is_boundary {
+            "boundary"
+        } else {
+            "internal"
+        };
+        writeln!(
+            svg,
+            r##"<use href="#{id}" stroke="{}" stroke-opacity="{}" stroke-width="{}"/>"##,
+            Hex(line.color),
+            line.opacity,
+            Short(line.thickness * px),
+        )?;
+    }
+    svg.push_str("</g>\n");
+    vertices(svg, mesh)?;
+    svg.push_str("</svg>\n");
+    Ok(())
+}
+
+/// The mesh ignores an EXIF orientation, so the picture must too.
+fn embed(svg: &mut String, image: &[u8], mesh: &Shape, zoom: f64) -> fmt::Result {
+    let rendering = if zoom >= look::PIXELATED {
         ";image-rendering:pixelated"
     } else {
         ""
     };
     write!(
         svg,
-        r#"<image width="{width}" height="{height}" preserveAspectRatio="none" style="image-orientation:none{rendering}" href="data:{};base64,"#,
+        r#"<image width="{}" height="{}" preserveAspectRatio="none" style="image-orientation:none{rendering}" href="data:{};base64,"#,
+        mesh.width(),
+        mesh.height(),
         media_type(image),
     )?;
     STANDARD.encode_string(image, svg);
     svg.push_str("\"/>\n");
-
-    triangles(svg, mesh)?;
-    // Bright on a dark casing: it shows on any sprite.
-    svg.push_str("<g fill=\"none\" stroke-linecap=\"round\" stroke-linejoin=\"round\">\n");
-    for (id, color, opacity, thickness) in [
-        ("internal", "#101522", 0.5, 2.4),
-        ("boundary", "#101522", 0.7, 4.5),
-        ("internal", "#ffffff", 1.0, 1.0),
-        ("boundary", "#ff2d87", 1.0, 2.2),
-    ] {
-        writeln!(
-            svg,
-            r##"<use href="#{id}" stroke="{color}" stroke-opacity="{opacity}" stroke-width="{}"/>"##,
-            Short(thickness * px),
-        )?;
-    }
-    svg.push_str("</g>\n");
-    vertices(svg, mesh, px)?;
-    svg.push_str("</svg>\n");
     Ok(())
 }
 
@@ -92,45 +99,46 @@ fn checkerboard(svg: &mut String, square: f64) -> fmt::Result {
     let (one, two) = (Short(square), Short(2.0 * square));
     writeln!(
         svg,
-        r##"<pattern id="checkerboard" width="{two}" height="{two}" patternUnits="userSpaceOnUse"><rect width="{two}" height="{two}" fill="#ffffff"/><path d="M0 0H{one}V{one}H0ZM{one} {one}H{two}V{two}H{one}Z" fill="#d8dbe0"/></pattern>"##
+        r##"<pattern id="checkerboard" width="{two}" height="{two}" patternUnits="userSpaceOnUse"><rect width="{two}" height="{two}" fill="{}"/><path d="M0 0H{one}V{one}H0ZM{one} {one}H{two}V{two}H{one}Z" fill="{}"/></pattern>"##,
+        Hex(look::LIGHT),
+        Hex(look::SHADE),
     )
 }
 
-fn edges(svg: &mut String, id: &str, mesh: &Mesh, of: fn(&Mesh) -> &[u32]) -> fmt::Result {
+fn edges(svg: &mut String, id: &str, mesh: &Shape, edges: &[u32]) -> fmt::Result {
     write!(svg, r#"<path id="{id}" d=""#)?;
-    for part in mesh.parts() {
-        for edge in of(part).chunks_exact(2) {
-            polygon(svg, part, edge)?;
-        }
+    for edge in edges.chunks_exact(2) {
+        polygon(svg, mesh, edge)?;
     }
     svg.push_str("\"/>\n");
     Ok(())
 }
 
-fn triangles(svg: &mut String, mesh: &Mesh) -> fmt::Result {
-    svg.push_str(r##"<path id="triangles" fill="#2f9bff" fill-opacity="0.14" d=""##);
-    for part in mesh.parts() {
-        for triangle in &part.triangles {
-            polygon(svg, part, triangle)?;
-            svg.push('Z');
-        }
+fn triangles(svg: &mut String, mesh: &Shape) -> fmt::Result {
+    write!(
+        svg,
+        r#"<path id="triangles" fill="{}" fill-opacity="{}" d=""#,
+        Hex(look::FILL),
+        look::FILL_OPACITY,
+    )?;
+    for triangle in mesh.triangles() {
+        polygon(svg, mesh, triangle)?;
+        svg.push('Z');
     }
     svg.push_str("\"/>\n");
     Ok(())
 }
 
-fn vertices(svg: &mut String, mesh: &Mesh, px: f64) -> fmt::Result {
-    // Dots of a dense mesh shrink rather than hide it.
-    let area = f64::from(mesh.metadata.width) * f64::from(mesh.metadata.height);
-    let count: usize = mesh.parts().map(|part| part.vertices.len()).sum();
-    let spacing = (area / count.max(1) as f64).sqrt();
-    let radius = (3.0 * px).min(0.15 * spacing);
+fn vertices(svg: &mut String, mesh: &Shape) -> fmt::Result {
+    let radius = look::dot(mesh.width(), mesh.height(), mesh.vertices().len());
     writeln!(
         svg,
-        r##"<g fill="#ffd23f" stroke="#101522" stroke-width="{}">"##,
+        r#"<g fill="{}" stroke="{}" stroke-width="{}">"#,
+        Hex(look::DOT),
+        Hex(look::CASING),
         Short(radius / 3.0),
     )?;
-    for [x, y] in mesh.parts().flat_map(|part| &part.vertices) {
+    for [x, y] in mesh.vertices() {
         writeln!(svg, r#"<circle cx="{x}" cy="{y}" r="{}"/>"#, Short(radius))?;
     }
     svg.push_str("</g>\n");
@@ -138,10 +146,10 @@ fn vertices(svg: &mut String, mesh: &Mesh, px: f64) -> fmt::Result {
 }
 
 /// A line from vertex to vertex, as path data.
-fn polygon(svg: &mut String, mesh: &Mesh, indices: &[u32]) -> fmt::Result {
+fn polygon(svg: &mut String, mesh: &Shape, indices: &[u32]) -> fmt::Result {
     let mut command = 'M';
     for index in indices {
-        let [x, y] = mesh.vertices[*index as usize];
+        let [x, y] = mesh.vertices()[*index as usize];
         write!(svg, "{command}{x} {y}")?;
         command = 'L';
     }
@@ -159,6 +167,15 @@ impl fmt::Display for Short {
     }
 }
 
+struct Hex(Color);
+
+impl fmt::Display for Hex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [red, green, blue] = self.0;
+        write!(f, "#{red:02x}{green:02x}{blue:02x}")
+    }
+}
+
 /// A viewer shows nothing for bytes that are no image.
 fn media_type(image: &[u8]) -> &'static str {
     ImageFormat::detect(image).map_or("application/octet-stream", ImageFormat::media_type)
@@ -167,30 +184,11 @@ fn media_type(image: &[u8]) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mesh::{ALGORITHM_VERSION, Metadata};
-    use crate::parameters::MeshParameters;
 
-    fn square(size: u32) -> Mesh {
+    fn square(size: u32) -> Shape {
         let side = f64::from(size);
-        Mesh {
-            vertices: vec![[0.0, 0.0], [side, 0.0], [side, side], [0.0, side]],
-            triangles: vec![[0, 1, 2], [0, 2, 3]],
-            uvs: vec![0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0],
-            boundary_edges: vec![0, 1, 0, 3, 1, 2, 2, 3],
-            internal_edges: vec![0, 2],
-            boundary_indices: vec![0, 1, 2, 3],
-            metadata: Metadata {
-                width: size,
-                height: size,
-                vertex_count: 4,
-                triangle_count: 2,
-                parameters: MeshParameters::default(),
-                algorithm_version: ALGORITHM_VERSION,
-                warnings: Vec::new(),
-                quality: crate::quality::Quality::default(),
-            },
-            islands: Vec::new(),
-        }
+        let corners = vec![[0.0, 0.0], [side, 0.0], [side, side], [0.0, side]];
+        Shape::new([size, size], corners, vec![[0, 1, 2], [0, 2, 3]]).expect("a shape")
     }
 
     fn number(document: &roxmltree::Document<'_>, attribute: &str) -> f64 {
@@ -201,7 +199,7 @@ mod tests {
     #[test]
     fn everything_is_in_the_drawing() {
         let image = b"\x89PNG\r\n\x1a\nnot really";
-        let svg = preview(image, &square(100));
+        let svg = preview(Some(image), &square(100));
         let document = roxmltree::Document::parse(&svg).expect("well-formed XML");
         let with = |attribute: &str, value: &str| {
             document
@@ -240,22 +238,8 @@ mod tests {
     }
 
     #[test]
-    fn every_island_is_in_the_drawing() {
-        let mut mesh = square(100);
-        mesh.islands = vec![square(10), square(20)];
-        let svg = preview(b"", &mesh);
-        let document = roxmltree::Document::parse(&svg).expect("well-formed XML");
-        let circles = document
-            .descendants()
-            .filter(|node| node.has_tag_name("circle"));
-        assert_eq!(circles.count(), 12);
-        assert!(svg.contains("12 vertices, 6 triangles"), "{svg}");
-        assert!(svg.contains("M0 0L20 20"), "{svg}");
-    }
-
-    #[test]
     fn references_lead_to_what_exists() {
-        let svg = preview(b"", &square(10));
+        let svg = preview(Some(b""), &square(10));
         let document = roxmltree::Document::parse(&svg).expect("well-formed XML");
         let ids: Vec<_> = document
             .descendants()
@@ -275,7 +259,7 @@ mod tests {
     #[test]
     fn small_images_are_enlarged_and_large_ones_reduced() {
         for (size, shown) in [(1, 640.0), (32, 640.0), (1000, 1000.0), (4096, 1200.0)] {
-            let svg = preview(b"", &square(size));
+            let svg = preview(Some(b""), &square(size));
             let document = roxmltree::Document::parse(&svg).expect("well-formed XML");
             assert_eq!(number(&document, "width"), shown, "{size}");
             assert_eq!(svg.contains("pixelated"), size <= 32, "{size}");

@@ -57,7 +57,7 @@ fn has_end_of_image(bytes: &[u8], sink: &mut dyn AlphaSink) -> Result<bool, Stop
     Ok(false)
 }
 
-fn load_error(error: DecodeErrors) -> ImageLoadError {
+pub(super) fn load_error(error: DecodeErrors) -> ImageLoadError {
     match error {
         DecodeErrors::ZeroError => ImageLoadError::NoPixels {
             width: 0,

@@ -5,6 +5,7 @@
 //! held as a whole.
 
 mod jpeg;
+mod pixels;
 mod png;
 mod watched;
 mod webp;
@@ -12,6 +13,7 @@ mod webp;
 use crate::error::{ImageLoadError, Interrupted};
 use crate::limits::Limits;
 use crate::progress::Stopped;
+pub use pixels::Pixels;
 use std::fmt::Display;
 use std::io;
 

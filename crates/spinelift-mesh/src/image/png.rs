@@ -118,7 +118,7 @@ pub(super) fn decode_alpha(
 
 /// The decoder panics when it expands a palette whose last entry is cut. (Beside other colour
 /// types a palette is only a suggestion, and not looked at.)
-fn check_palette(info: &png::Info<'_>) -> Result<(), ImageLoadError> {
+pub(super) fn check_palette(info: &png::Info<'_>) -> Result<(), ImageLoadError> {
     match &info.palette {
         Some(palette)
             if info.color_type == png::ColorType::Indexed && !palette.len().is_multiple_of(3) =>
@@ -151,7 +151,7 @@ impl AlphaChannel {
     }
 }
 
-fn load_error(error: DecodingError, limits: &Limits) -> ImageLoadError {
+pub(super) fn load_error(error: DecodingError, limits: &Limits) -> ImageLoadError {
     match &error {
         DecodingError::LimitsExceeded => out_of_memory(limits),
         DecodingError::IoError(io) => damaged(ImageFormat::Png, Some(io), &error),

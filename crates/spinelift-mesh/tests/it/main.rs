@@ -4,8 +4,10 @@
 mod cover;
 mod drawing;
 mod expected;
+mod exports;
 mod goldens;
 mod images;
+mod inspection;
 mod limits;
 mod memory;
 mod observer;

@@ -1,7 +1,9 @@
 //! The estimate of memory against what is allocated.
 
 use crate::drawing::{interlaced, png};
+use spinelift_mesh::export::{Format, Sprite, write};
 use spinelift_mesh::image::ImageHeader;
+use spinelift_mesh::import::Document;
 use spinelift_mesh::parameters::{IslandMode, Symmetry};
 use spinelift_mesh::{Limits, MeshParameters, generate, memory};
 use std::fs;
@@ -168,6 +170,59 @@ fn no_image_takes_more_memory_than_estimated() {
             }
             if name == "blob" && set == "default" && ratio > 2.0 {
                 beyond.push(format!("the plain blob: {ratio:.2} times what it takes"));
+            }
+        }
+    }
+    assert!(beyond.is_empty(), "{}", beyond.join("\n"));
+}
+
+/// Bytes that reading a result and writing it in a format allocate at their peak.
+fn measured_export(json: &[u8], image: Option<&[u8]>, format: Format, limits: &Limits) -> u64 {
+    let run = || {
+        let Ok(Document::Mesh(mesh)) = Document::read(json, limits) else {
+            panic!("a mesh");
+        };
+        let shape = mesh.shape(mesh.size.unwrap()).unwrap();
+        let sprite = Sprite {
+            name: "art",
+            texture: "art.png",
+            shape: &shape,
+        };
+        std::hint::black_box(write(format, &sprite, image, limits).unwrap());
+    };
+    allocation_counter::measure(run).bytes_max
+}
+
+#[test]
+fn no_export_takes_more_memory_than_estimated() {
+    let limits = Limits::default();
+    let default = MeshParameters::default();
+    let dense = MeshParameters {
+        internal_vertex_density: 20,
+        ..default
+    };
+    let blob = blob();
+    let cases = [
+        ("PNG", encoded(&blob), default),
+        ("PNG, dense", encoded(&blob), dense),
+        ("interlaced PNG", interlaced(SIZE, &blob), default),
+        ("lossless WebP", webp(&blob), default),
+        ("lossy WebP", committed("large/lossy-alpha.webp"), default),
+        ("JPEG", committed("large/progressive.jpg"), default),
+    ];
+    let mut beyond = Vec::new();
+    for (name, image, parameters) in cases {
+        let header = ImageHeader::read(&image, &limits).unwrap();
+        let json = generate(&image, &parameters, &limits, &mut ())
+            .unwrap()
+            .to_json();
+        for format in Format::ALL {
+            let header = format.needs_image().then_some(&header);
+            let estimate = memory::export(header, json.len());
+            let image = header.map(|_| &image[..]);
+            let peak = measured_export(&json, image, format, &limits);
+            if peak > estimate {
+                beyond.push(format!("{name}, {format:?}: {peak} > {estimate}"));
             }
         }
     }

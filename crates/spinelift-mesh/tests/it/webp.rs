@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 use spinelift_mesh::error::{ImageLoadError, Interrupted};
-use spinelift_mesh::image::{AlphaSink, ImageFormat, ImageHeader, decode_alpha};
+use spinelift_mesh::image::{AlphaSink, ImageFormat, ImageHeader, Pixels, decode_alpha};
 use spinelift_mesh::{Limits, MeshParameters, memory};
 use std::fs;
 use std::io::Cursor;
@@ -45,6 +45,31 @@ fn alpha_is_what_an_independent_decoder_finds() {
         let (found, expected) = (alpha(&bytes), reference(&bytes));
         let different = found.iter().zip(&expected).position(|(a, b)| a != b);
         assert_eq!(found.len(), expected.len(), "{path:?}");
+        assert_eq!(different, None, "{path:?}");
+        count += 1;
+    }
+    assert!(count >= 30, "{count} files");
+}
+
+/// Where anything is to be seen.
+#[test]
+fn colours_are_what_an_independent_decoder_finds() {
+    let mut count = 0;
+    for path in [committed("formats"), committed("large"), committed("webp")].concat() {
+        let bytes = fs::read(&path).unwrap();
+        if ImageFormat::detect(&bytes) != Ok(ImageFormat::WebP) {
+            continue;
+        }
+        let mut decoder = image_webp::WebPDecoder::new(Cursor::new(&bytes)).unwrap();
+        let mut expected = vec![0; decoder.output_buffer_size().unwrap()];
+        decoder.read_image(&mut expected).unwrap();
+        let samples = if decoder.has_alpha() { 4 } else { 3 };
+        let found = Pixels::decode(&bytes, &Limits::default()).unwrap().rgba;
+        let pairs = found.as_chunks::<4>().0.iter();
+        let different = pairs
+            .zip(expected.chunks_exact(samples))
+            .position(|(found, expected)| found[3] > 0 && found[..3] != expected[..3]);
+        assert_eq!(found.len() / 4, expected.len() / samples, "{path:?}");
         assert_eq!(different, None, "{path:?}");
         count += 1;
     }
@@ -234,6 +259,20 @@ fn codes_beyond_what_encoders_write_are_refused_before_they_take_memory() {
                 let text = error.unwrap().to_string();
                 assert!(text.contains("entropy codes"), "{width}, {groups}: {text}");
             }
+            // Without alpha nothing of it is decoded, until the colours are wanted.
+            let mut opaque = lossless(width, height, &stream);
+            opaque[24] &= !0x10;
+            assert!(alpha(&opaque).iter().all(|alpha| *alpha == u8::MAX));
+            let header = ImageHeader::read(&opaque, &limits).unwrap();
+            let run = || {
+                let error = Pixels::decode(&opaque, &limits).unwrap_err().to_string();
+                assert!(
+                    error.contains("entropy codes"),
+                    "{width}, {groups}: {error}"
+                );
+            };
+            let peak = allocation_counter::measure(run).bytes_max;
+            assert!(peak <= memory::export(Some(&header), 0), "{peak}");
         }
     }
 }

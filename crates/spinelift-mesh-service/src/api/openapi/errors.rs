@@ -134,6 +134,12 @@ const ERRORS: &[(u16, &str, &str, Of)] = &[
     ),
     (
         409,
+        "IMAGE_CHANGED",
+        "the format needs the image, and the one at its URL is not the one that the mesh was made of",
+        These(&["get_result"]),
+    ),
+    (
+        409,
         "JOB_NOT_FINISHED",
         "the job has not ended; cancel it first",
         These(DELETE),
@@ -174,7 +180,15 @@ const ERRORS: &[(u16, &str, &str, Of)] = &[
             "generate_batch",
             "list_jobs",
             "validate_parameters",
+            "get_result",
         ]),
+    ),
+    (
+        422,
+        "FORMAT_NOT_POSSIBLE",
+        "the format does not take so many vertices, or needs the image, which RESULT_IMAGES does not allow \
+         for, which was uploaded, or whose colours cannot be read",
+        These(&["get_result"]),
     ),
     (
         429,
@@ -193,6 +207,12 @@ const ERRORS: &[(u16, &str, &str, Of)] = &[
         "INTERNAL_ERROR",
         "a defect of the service, which is in its log",
         All,
+    ),
+    (
+        502,
+        "IMAGE_LOAD_FAILED",
+        "the format needs the image, which cannot be loaded again from its URL",
+        These(&["get_result"]),
     ),
     (
         503,

@@ -13,6 +13,10 @@ pub(super) struct Picture<'a> {
     /// The part of the image that is not empty.
     pub(super) frame: Frame,
     pub(super) alpha: Alpha<'a>,
+    /// Where the colours are.
+    pub(super) stream: Stream<'a>,
+    /// Which pixels of the image have them: all, or those of the first frame.
+    pub(super) place: Frame,
 }
 
 /// A rectangle of pixels within the image.
@@ -22,6 +26,17 @@ pub(super) struct Frame {
     pub(super) top: u32,
     pub(super) width: u32,
     pub(super) height: u32,
+}
+
+impl Frame {
+    fn whole(width: u32, height: u32) -> Self {
+        Frame {
+            left: 0,
+            top: 0,
+            width,
+            height,
+        }
+    }
 }
 
 /// Where the alpha of a frame is.
@@ -60,27 +75,21 @@ impl<'a> Picture<'a> {
             return Self::extended(first.data?, chunks);
         }
         let coded = Coded::read([first])?;
-        let alpha = match coded.stream {
-            Some(Stream::Lossless { data, has_alpha }) if has_alpha => Alpha::Lossless(data),
+        let stream = coded.stream()?;
+        let alpha = match stream {
+            Stream::Lossless { data, has_alpha } if has_alpha => Alpha::Lossless(data),
             _ => Alpha::Opaque,
         };
-        let (width, height) = coded.size()?;
-        Ok(Self::whole(width, height, alpha))
-    }
-
-    fn whole(width: u32, height: u32, alpha: Alpha<'a>) -> Self {
-        let frame = Frame {
-            left: 0,
-            top: 0,
-            width,
-            height,
-        };
-        Picture {
+        let (width, height) = coded.size;
+        let frame = Frame::whole(width, height);
+        Ok(Picture {
             width,
             height,
             frame,
             alpha,
-        }
+            stream,
+            place: frame,
+        })
     }
 
     fn extended(features: &[u8], chunks: Chunks<'a>) -> Result<Self, ImageLoadError> {
@@ -98,23 +107,26 @@ impl<'a> Picture<'a> {
             let chunks = Chunks(data.get(FRAME_HEADER..).ok_or(TRUNCATED)?);
             (frame, Coded::read(chunks)?)
         } else {
-            let whole = Self::whole(width, height, Alpha::Opaque).frame;
-            (whole, Coded::read(chunks)?)
+            (Frame::whole(width, height), Coded::read(chunks)?)
         };
         if frame.left + frame.width > width || frame.top + frame.height > height {
             return Err(corrupt("a frame lies outside the image"));
         }
-        if coded.size()? != (frame.width, frame.height) {
+        let stream = coded.stream()?;
+        if coded.size != (frame.width, frame.height) {
             return Err(corrupt("the sizes in its headers differ"));
         }
-        if !has_alpha {
-            return Ok(Self::whole(width, height, Alpha::Opaque));
-        }
+        let (alpha, shown) = match has_alpha {
+            true => (coded.alpha(frame)?, frame),
+            false => (Alpha::Opaque, Frame::whole(width, height)),
+        };
         Ok(Picture {
             width,
             height,
-            frame,
-            alpha: coded.alpha(frame)?,
+            frame: shown,
+            alpha,
+            stream,
+            place: frame,
         })
     }
 }
@@ -176,8 +188,12 @@ struct Coded<'a> {
     alpha: Option<&'a [u8]>,
 }
 
-enum Stream<'a> {
-    Lossy,
+/// The pixels of a frame.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Stream<'a> {
+    /// A VP8 key frame.
+    Lossy(&'a [u8]),
+    /// Behind its header.
     Lossless { data: &'a [u8], has_alpha: bool },
 }
 
@@ -207,7 +223,7 @@ impl<'a> Coded<'a> {
         }
         let size = |bytes| u32::from(u16::from_le_bytes(bytes) & 0x3fff);
         self.size = (size([w0, w1]), size([h0, h1]));
-        self.stream = Some(Stream::Lossy);
+        self.stream = Some(Stream::Lossy(data));
         Ok(())
     }
 
@@ -227,11 +243,9 @@ impl<'a> Coded<'a> {
         Ok(())
     }
 
-    fn size(&self) -> Result<(u32, u32), ImageLoadError> {
-        match self.stream {
-            Some(_) => Ok(self.size),
-            None => Err(corrupt("there is no picture in it")),
-        }
+    fn stream(&self) -> Result<Stream<'a>, ImageLoadError> {
+        self.stream
+            .ok_or_else(|| corrupt("there is no picture in it"))
     }
 
     fn alpha(&self, frame: Frame) -> Result<Alpha<'a>, ImageLoadError> {

@@ -1,11 +1,12 @@
-//! WebP, lossy and lossless: the alpha plane alone.
+//! WebP, lossy and lossless: the alpha plane alone; `colour` is for formats that show the image.
 //!
-//! Colours are never decoded, so that damage to them is not noticed: of a lossy picture the
+//! For a mesh colours are never decoded, so that damage to them is not noticed: of a lossy picture the
 //! container, the size in its header and the alpha chunk are read, and of one without alpha no
 //! more than the headers. What is lossless is decoded here rather than by a crate, because its
 //! decoder has to be asked to stop on the way and to keep to a bound of memory, for hostile files
 //! too; neither is to be had from one that returns a finished picture.
 
+mod colour;
 mod container;
 mod filter;
 mod lossless;
@@ -14,6 +15,7 @@ use super::{AlphaSink, ImageHeader, out_of_memory};
 use crate::error::{ImageLoadError, Interrupted};
 use crate::limits::Limits;
 use crate::progress::Stopped;
+pub(super) use colour::paint;
 use container::{Alpha, Frame, Picture};
 use filter::Unfilter;
 use lossless::{Flaw, Rows};

@@ -1,0 +1,91 @@
+//! The formats that a mesh is written in.
+
+use crate::failure::Problem;
+use crate::recipe::json;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use spinelift_mesh::export::{self, ExportError, Format, Sprite};
+use spinelift_mesh::{Limits, Mesh, Shape};
+use std::path::Path;
+
+/// What a mesh is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OutputFormat {
+    /// The result JSON.
+    Json,
+    Other(Format),
+}
+
+/// A file that a format writes.
+pub(crate) struct Written {
+    /// Its name, if it is another than the user chooses.
+    pub(crate) own_name: Option<String>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl OutputFormat {
+    pub(crate) const JSON: &str = "json";
+
+    /// Takes the name of a format.
+    pub(crate) fn parser() -> impl TypedValueParser<Value = Self> {
+        let names = Format::ALL.into_iter().map(Format::name);
+        PossibleValuesParser::new(std::iter::once(Self::JSON).chain(names))
+            .map(|name| Format::named(&name).map_or(OutputFormat::Json, OutputFormat::Other))
+    }
+
+    /// Writes the mesh of an image, which lies at a path: first the mesh, then what goes with it.
+    pub(crate) fn write(
+        self,
+        path: &Path,
+        image: &[u8],
+        mesh: &Mesh,
+        limits: &Limits,
+    ) -> Result<Vec<Written>, Problem> {
+        let format = match self {
+            OutputFormat::Json => return Ok(vec![Written::chosen(json(mesh))]),
+            OutputFormat::Other(format) => format,
+        };
+        let text = |part: Option<&std::ffi::OsStr>| match part {
+            Some(part) if part != "-" => part.to_string_lossy().into_owned(),
+            _ => "mesh".to_owned(),
+        };
+        let (name, texture) = (text(path.file_stem()), text(path.file_name()));
+        let shape = Shape::from(mesh);
+        let sprite = Sprite {
+            name: &name,
+            texture: &texture,
+            shape: &shape,
+        };
+        let mesh = export::write(format, &sprite, Some(image), limits)?;
+        let mut files = vec![Written::chosen(mesh)];
+        if format == Format::Obj {
+            files.push(Written {
+                own_name: Some(export::material_file(&sprite)),
+                bytes: export::material(&sprite),
+            });
+        }
+        Ok(files)
+    }
+}
+
+impl Written {
+    fn chosen(bytes: Vec<u8>) -> Self {
+        Written {
+            own_name: None,
+            bytes,
+        }
+    }
+}
+
+impl From<ExportError> for Problem {
+    fn from(error: ExportError) -> Self {
+        let advice = match &error {
+            ExportError::TooManyVertices { .. } => {
+                "Make a coarser mesh, with fewer vertices inside."
+            }
+            ExportError::PageTooSmall { .. } => "Allow for larger pages with --atlas-size.",
+            ExportError::OtherImage { .. } => "Name the image that the mesh was made of.",
+            _ => "Check that the image is whole, and save it again.",
+        };
+        Problem::new("EXPORT_FAILED", error.to_string(), advice)
+    }
+}

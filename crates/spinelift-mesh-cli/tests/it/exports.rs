@@ -1,0 +1,227 @@
+//! Formats of other programs. What is in them is tested beside the library.
+
+use crate::command::{Run, json_file, run, run_with_input};
+use crate::sprites::{save, star, transparent};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use tempfile::{TempDir, tempdir};
+
+const FORMATS: [(&str, &str); 7] = [
+    ("spine", "spine.json"),
+    ("spine-3.8", "spine-3.8.json"),
+    ("svg", "svg"),
+    ("png", "mesh.png"),
+    ("obj", "obj"),
+    ("gltf", "glb"),
+    ("godot", "tscn"),
+];
+
+fn with_star() -> TempDir {
+    let folder = tempdir().unwrap();
+    save(folder.path(), "star.png", &star(64, 5));
+    folder
+}
+
+fn with_tree() -> TempDir {
+    let root = tempdir().unwrap();
+    save(root.path(), "art/hero/head.png", &star(64, 3));
+    save(root.path(), "art/hero/hand.png", &star(48, 4));
+    save(root.path(), "art/tree.png", &star(80, 7));
+    save(root.path(), "art/tree.webp", &star(80, 8));
+    root
+}
+
+fn generate(folder: &TempDir, args: &[&str]) -> Run {
+    let args: Vec<_> = ["generate", "-q"].iter().chain(args).copied().collect();
+    run(folder.path(), &args)
+}
+
+fn batch(root: &TempDir, args: &[&str]) -> Run {
+    let args: Vec<_> = ["batch", "art", "-o", "out"]
+        .iter()
+        .chain(args)
+        .copied()
+        .collect();
+    run(root.path(), &args)
+}
+
+fn starts(bytes: &[u8], with: &[u8]) -> bool {
+    bytes.starts_with(with)
+}
+
+#[test]
+fn each_format_is_written() {
+    let folder = with_star();
+    let written = |format: &str| {
+        generate(&folder, &["star.png", "--format", format])
+            .exits(0)
+            .stdout
+    };
+    let json = generate(&folder, &["star.png"]).exits(0).stdout;
+    assert_eq!(written("json"), json);
+    for (format, version) in [("spine", "4.2"), ("spine-3.8", "3.8")] {
+        let skeleton: Value = serde_json::from_slice(&written(format)).unwrap();
+        let said = skeleton["skeleton"]["spine"].as_str().unwrap();
+        assert!(said.starts_with(version), "{said}");
+        assert_eq!(skeleton["slots"][0]["name"], "star");
+    }
+    assert!(starts(&written("svg"), b"<svg"));
+    assert!(starts(&written("png"), b"\x89PNG"));
+    assert!(starts(&written("obj"), b"mtllib star.png.mtl\n"));
+    assert!(starts(&written("gltf"), b"glTF"));
+    assert!(starts(&written("godot"), b"[gd_scene"));
+    assert!(!folder.path().join("star.png.mtl").exists());
+    generate(&folder, &["star.png", "--format", "fbx"])
+        .exits(2)
+        .says(&["spine-3.8", "gltf"]);
+}
+
+#[test]
+fn an_obj_has_its_material_beside_it() {
+    let folder = with_star();
+    save(folder.path(), "out/x", b"");
+    run(
+        folder.path(),
+        &["generate", "star.png", "-f", "obj", "-o", "out/mesh.obj"],
+    )
+    .exits(0)
+    .says(&["wrote out/mesh.obj", "wrote out/star.png.mtl"]);
+    let material = fs::read_to_string(folder.path().join("out/star.png.mtl")).unwrap();
+    assert!(material.contains("map_Kd star.png"), "{material}");
+}
+
+#[test]
+fn an_image_without_a_name_makes_a_mesh() {
+    let folder = with_star();
+    let run = run_with_input(
+        folder.path(),
+        &["generate", "-q", "-", "--format", "spine"],
+        &star(64, 5),
+    )
+    .exits(0);
+    assert_eq!(run.json()["slots"][0]["name"], "mesh");
+}
+
+#[test]
+fn a_batch_writes_formats_and_makes_what_is_missing() {
+    let root = with_tree();
+    let mut all = Vec::new();
+    for (format, _) in FORMATS {
+        all.extend(["--format", format]);
+    }
+    batch(&root, &all).exits(0);
+    let made = |extension: &str| {
+        let path = root.path().join(format!("out/hero/head.png.{extension}"));
+        path.is_file()
+    };
+    for (_, extension) in FORMATS {
+        assert!(made(extension), "{extension}");
+    }
+    // Each object has its own material.
+    for image in ["tree.png", "tree.webp"] {
+        let read = |extension: &str| {
+            let path = root.path().join(format!("out/{image}.{extension}"));
+            fs::read_to_string(path).unwrap()
+        };
+        assert!(read("obj").starts_with(&format!("mtllib {image}.mtl\n")));
+        assert!(read("mtl").contains(&format!("map_Kd {image}\n")));
+    }
+    // The same as one by one.
+    let one = run(
+        root.path(),
+        &["generate", "-q", "art/tree.png", "-f", "gltf"],
+    );
+    let result = fs::read(root.path().join("out/tree.png.glb")).unwrap();
+    assert_eq!(one.stdout, result);
+
+    all.push("--resume");
+    batch(&root, &all).exits(0).says(&["0 done, 4 skipped"]);
+    fs::remove_file(root.path().join("out/hero/head.png.glb")).unwrap();
+    batch(&root, &all).exits(0).says(&["1 done, 3 skipped"]);
+    assert!(made("glb"));
+}
+
+#[test]
+fn drawings_beside_images_are_no_images() {
+    let root = with_tree();
+    let args = ["batch", "art", "-o", "art", "--format", "png"];
+    for _ in 0..2 {
+        run(root.path(), &args).exits(0).says(&["4 images: 4 done"]);
+    }
+}
+
+#[test]
+fn a_batch_is_one_skeleton_with_an_atlas() {
+    let root = with_tree();
+    save(root.path(), "art/clear.png", &transparent(16));
+    let args = [
+        "--skeleton",
+        "--atlas-size",
+        "128",
+        "--spine-version",
+        "3.8",
+    ];
+    let run = batch(&root, &args).exits(1);
+    assert!(run.stderr.contains("4 done, 1 failed"), "{}", run.stderr);
+    let out = root.path().join("out");
+    let skeleton = json_file(&out.join("skeleton.json"));
+    assert_eq!(skeleton["skeleton"]["spine"], "3.8.99");
+    let slots: Vec<_> = skeleton["slots"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|slot| &slot["name"])
+        .collect();
+    assert_eq!(slots, ["hero_hand", "hero_head", "tree.png", "tree.webp"]);
+    let atlas = fs::read_to_string(out.join("skeleton.atlas")).unwrap();
+    let pages: Vec<_> = atlas
+        .lines()
+        .filter(|line| line.starts_with("skeleton"))
+        .collect();
+    assert!(pages.len() > 1, "{atlas}");
+    for page in pages {
+        let bytes = fs::read(out.join(page)).unwrap();
+        assert!(starts(&bytes, b"\x89PNG"), "{page}");
+    }
+    for region in ["hero/hand", "hero/head", "tree.png", "tree.webp"] {
+        assert!(atlas.lines().any(|line| line == region), "{atlas}");
+    }
+    // However many work on it, it is the same.
+    let alone = ["batch", "art", "-o", "alone", "-j", "1"];
+    let alone: Vec<_> = alone.iter().chain(&args).copied().collect();
+    self::run(root.path(), &alone).exits(1);
+    for file in ["skeleton.json", "skeleton.atlas", "skeleton.png"] {
+        let other = fs::read(root.path().join("alone").join(file)).unwrap();
+        assert!(fs::read(out.join(file)).unwrap() == other, "{file}");
+    }
+    // What was made before is part of it too.
+    fs::remove_file(root.path().join("art/clear.png")).unwrap();
+    let again = ["--skeleton=hero", "--resume", "--atlas-powers-of-two"];
+    batch(&root, &again)
+        .exits(0)
+        .says(&["4 skipped", "wrote out/hero.json", "wrote out/hero.png"]);
+    let hero = json_file(&out.join("hero.json"));
+    assert_eq!(hero["slots"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn a_skeleton_that_cannot_be_is_refused() {
+    let root = with_tree();
+    batch(&root, &["--skeleton=report"])
+        .exits(2)
+        .says(&["--skeleton=hero"]);
+    batch(&root, &["--skeleton=a/b"])
+        .exits(2)
+        .says(&["--skeleton=hero"]);
+    batch(&root, &["--atlas-size", "64"])
+        .exits(2)
+        .says(&["--skeleton"]);
+    batch(&root, &["--skeleton", "--atlas-size", "16"])
+        .exits(1)
+        .says(&["error[EXPORT_FAILED]", "hero/hand", "--atlas-size"]);
+    run(root.path(), &["batch", "art", "-o", "art", "--skeleton"])
+        .exits(2)
+        .says(&["another folder"]);
+    assert!(!Path::new(&root.path().join("art/report.json")).exists());
+}
