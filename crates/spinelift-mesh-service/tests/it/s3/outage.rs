@@ -6,9 +6,11 @@ use serde_json::json;
 use spinelift_mesh_service::Service;
 use std::time::Duration;
 
-const FAILURES: [Line; 4] = [
+const FAILURES: [Line; 6] = [
     Line::Gone,
+    Line::Closes,
     Line::Hangs,
+    Line::Drips,
     Line::Answers(500),
     Line::Answers(503),
 ];
