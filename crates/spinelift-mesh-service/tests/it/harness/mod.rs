@@ -9,7 +9,7 @@ mod redis;
 mod s3;
 mod service;
 
-pub(crate) use self::redis::{RedisServer, free_port, listening, program as redis_program};
+pub(crate) use self::redis::{Process as RedisProcess, RedisServer, free_port, listening};
 pub(crate) use log::Log;
 pub(crate) use name_server::{Answer as NameAnswer, NameServer};
 pub(crate) use origin::{Origin, disc};
