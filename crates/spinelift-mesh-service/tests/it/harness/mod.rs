@@ -14,7 +14,8 @@ pub(crate) use log::Log;
 pub(crate) use name_server::{Answer as NameAnswer, NameServer};
 pub(crate) use origin::{Origin, disc};
 pub(crate) use receiver::{Received, Receiver};
-pub(crate) use s3::{Line, Outage, S3Server};
+pub(crate) use s3::S3Server;
+pub(crate) use s3::line::{Line, Outage};
 pub(crate) use service::{Answer, TestService, settings};
 
 use std::future::Future;

@@ -1,9 +1,10 @@
 //! A bucket of a real S3 server, which nodes reach over a line that can fail.
 
-use s3_server::{Outage, S3Server};
+use s3_server::S3Server;
+use s3_server::line::Outage;
 use tokio::runtime::Runtime;
 
-pub(super) use s3_server::Line;
+pub(super) use s3_server::line::Line;
 
 #[allow(dead_code, reason = "the service's tests use more of it")]
 #[path = "../../../../../spinelift-mesh-service/tests/it/harness/s3/mod.rs"]

@@ -91,7 +91,8 @@ impl Scene {
         }
         let mut jobs = self.cluster.jobs(&nodes[0]);
         let mut expected = ids.to_vec();
-        (jobs.sort(), expected.sort());
+        jobs.sort();
+        expected.sort();
         assert_eq!(jobs, expected);
         for id in ids {
             assert_eq!(self.cluster.mailbox.ends(id).len(), 1, "{id}");

@@ -5,14 +5,13 @@
 //! The unit tests of `storage` and the tests of the command include this module as well.
 #![allow(clippy::unwrap_used)]
 
-mod line;
-
-pub(crate) use line::{Line, Outage};
+pub(crate) mod line;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
+use line::Outage;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt};
