@@ -121,6 +121,8 @@ fn shared<'a>(
         ("JOB_BACKEND", "redis"),
         ("REDIS_URL", url),
         ("JOB_LEASE", lease),
+        // Gates are closed for as long as an outage takes.
+        ("IMAGE_FIRST_BYTE_TIMEOUT", "120"),
     ];
     [&shared, variables].concat()
 }
