@@ -21,6 +21,30 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) struct Server {
     pub(crate) child: Child,
     pub(crate) base: String,
+    _guard: Guard,
+}
+
+/// Kills a process if the tests are killed, which can clean up nothing then.
+struct Guard(Child);
+
+impl Guard {
+    fn of(child: &Child) -> Self {
+        let guard = Command::new("sh")
+            .args(["-c", r#"cat; kill -9 "$0""#, &child.id().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Guard(guard.unwrap())
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // Before its input ends: the process may be gone, and another have its number.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 impl Server {
@@ -44,6 +68,7 @@ impl Server {
     /// Starts any service, and reads its address from its first line.
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
+        let guard = Guard::of(&child);
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap())
             .read_line(&mut line)
@@ -54,7 +79,11 @@ impl Server {
         let base = base
             .unwrap_or_else(|| panic!("no address in {line:?}"))
             .to_owned();
-        Server { child, base }
+        Server {
+            child,
+            base,
+            _guard: guard,
+        }
     }
 
     /// As the operating system would in need of memory.

@@ -22,10 +22,10 @@ mod usage;
 
 /// The servers that the tests use.
 #[allow(dead_code)]
-#[path = "../../tests/it/harness/redis.rs"]
+#[path = "../../tests/it/harness/redis/mod.rs"]
 mod redis_server;
 #[allow(dead_code)]
-#[path = "../../tests/it/harness/s3.rs"]
+#[path = "../../tests/it/harness/s3/mod.rs"]
 mod s3_server;
 
 use redis_server::RedisServer;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 #[allow(dead_code, reason = "the service's tests use more of it")]
-#[path = "../../tests/it/harness/s3.rs"]
+#[path = "../../tests/it/harness/s3/mod.rs"]
 mod s3_server;
 
 /// A place to store things in.

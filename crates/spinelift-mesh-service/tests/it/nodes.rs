@@ -40,7 +40,8 @@ impl Cluster {
             settings.job_backend = JobBackend::Redis;
             settings.redis_url = RedisUrl::parse(&self.server.url()).unwrap();
             settings.redis_namespace.clone_from(&self.namespace);
-            settings.job_lease = Duration::from_secs(3);
+            // A slow machine is not to be taken for a dead node.
+            settings.job_lease = Duration::from_secs(8);
             settings.role = role;
             change(settings);
         })

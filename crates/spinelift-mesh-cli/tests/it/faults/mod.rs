@@ -251,7 +251,10 @@ impl Server {
         let mut delivery = Value::Null;
         self.wait_for(|server| {
             let mut known = server.about(id, "deliveries").body;
-            let deliveries = known["deliveries"].as_array_mut().unwrap();
+            // It may be put off.
+            let Some(deliveries) = known["deliveries"].as_array_mut() else {
+                return false;
+            };
             assert!(deliveries.len() <= 1, "{deliveries:?}");
             delivery = deliveries.pop().unwrap_or_default();
             matches!(delivery["status"].as_str(), Some("delivered" | "failed"))

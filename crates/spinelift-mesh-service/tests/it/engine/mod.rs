@@ -82,7 +82,7 @@ impl Namespace {
 }
 
 /// A crash is noticed after this time; so would be a test machine that does nothing for as long.
-const LEASE: Duration = Duration::from_secs(3);
+const LEASE: Duration = Duration::from_secs(5);
 
 impl Store for Namespace {
     type Engine = RedisEngine;

@@ -9,12 +9,13 @@ mod redis;
 mod s3;
 mod service;
 
-pub(crate) use self::redis::{RedisServer, free_port, listening, program as redis_program};
+pub(crate) use self::redis::{Process as RedisProcess, RedisServer, free_port, listening};
 pub(crate) use log::Log;
 pub(crate) use name_server::{Answer as NameAnswer, NameServer};
 pub(crate) use origin::{Origin, disc};
 pub(crate) use receiver::{Received, Receiver};
-pub(crate) use s3::{Line, Outage, S3Server};
+pub(crate) use s3::S3Server;
+pub(crate) use s3::line::{Line, Outage};
 pub(crate) use service::{Answer, TestService, settings};
 
 use std::future::Future;

@@ -6,9 +6,11 @@ use serde_json::json;
 use spinelift_mesh_service::Service;
 use std::time::Duration;
 
-const FAILURES: [Line; 4] = [
+const FAILURES: [Line; 6] = [
     Line::Gone,
+    Line::Closes,
     Line::Hangs,
+    Line::Drips,
     Line::Answers(500),
     Line::Answers(503),
 ];
@@ -142,6 +144,26 @@ async fn the_time_in_which_a_job_waits_for_the_storage_does_not_count() {
     assert_eq!(late["error"]["code"], "JOB_TIMEOUT", "{late}");
     line.set(Line::Works);
     assert_eq!(service.ended("job").await["status"], "completed");
+}
+
+#[tokio::test]
+async fn a_storage_that_is_slow_is_waited_for_and_told_of() {
+    let server = S3Server::start().await;
+    let (line, origin) = (server.through().await, Origin::start().await);
+    let service = TestService::start_with(|s| {
+        store_through(&line, &server, s);
+        s.s3_timeout = Duration::from_secs(60);
+    })
+    .await;
+    line.set(Line::Slow(Duration::from_millis(2500)));
+    service.accept("job", &origin.url("/disc.png")).await;
+    let reason = readiness(&service, 503).await.body["checks"]["storage"].clone();
+    let reason = reason["reason"].as_str().unwrap();
+    assert!(reason.contains("does not answer within 2 s"), "{reason}");
+    assert_eq!(service.ended("job").await["status"], "completed");
+    assert_eq!(service.result("job").await.status, 200);
+    line.set(Line::Works);
+    readiness(&service, 200).await;
 }
 
 #[tokio::test]

@@ -178,7 +178,9 @@ async fn a_server_that_fails_is_tried_again_and_then_told_of() {
     for (line_is, id, reasons) in [
         (Line::Answers(500), "fails", &["s3_error"][..]),
         (Line::Hangs, "hangs", &["timeout"]),
-        (Line::Gone, "gone", &["connect", "connection_broken"]),
+        (Line::Drips, "drips", &["timeout"]),
+        (Line::Gone, "gone", &["connect"]),
+        (Line::Closes, "closes", &["connect", "connection_broken"]),
     ] {
         line.set(line_is);
         let error = failure(&service, id, &url(&server, "art/hero.png")).await;

@@ -1,8 +1,9 @@
 //! `kill -9` of one node; another goes on.
 
-use super::{Cluster, is_soon_after, now, signal};
+use super::{Cluster, LEASE, now, signal, time};
 use crate::faults::{Answer, post, request, upload};
 use crate::server::Server;
+use chrono::{DateTime, Utc};
 use std::fs;
 use std::thread;
 
@@ -18,34 +19,69 @@ const WORKERS: [(&str, u64, usize); 7] = [
     ("callback-unrecorded", 1, 2),
 ];
 
-fn goes_on_after(point: &str, attempts: u64, told: usize) {
-    let cluster = Cluster::new();
-    let dying = cluster.node_until(point, &[]);
-    cluster.accept(&dying, "one", "/star.png");
-    cluster.stops(&dying);
-    let other = cluster.node(&[]);
-    other.wait_until_ready();
-    signal("-KILL", &dying);
-    let killed = now();
-    let status = cluster.is_done(&other, "one");
-    assert_eq!(status["attempts"], attempts, "{point}: {status}");
-    is_soon_after(&status["finished_at"], killed);
-    let delivery = other.delivery("one");
-    is_soon_after(&delivery["log"][0]["at"], killed);
-    other.has_told(&cluster.mailbox, "one", "completed", told);
-    assert_eq!(cluster.jobs(&other), ["one"]);
-    // What it left is found once it is old.
-    cluster.home.let_time_pass();
-    other.wait_for(|_| cluster.home.has_only_results(1));
+/// A node that has come to a point of its job, and one that has nothing to do.
+struct Scene {
+    dying: Server,
+    other: Server,
+    cluster: Cluster,
+}
+
+impl Scene {
+    fn at(point: &str) -> Self {
+        let cluster = Cluster::new();
+        let dying = cluster.node_until(point, &[]);
+        cluster.accept(&dying, "one", "/star.png");
+        cluster.stops(&dying);
+        let other = cluster.node(&[]);
+        other.wait_until_ready();
+        Scene {
+            dying,
+            other,
+            cluster,
+        }
+    }
+
+    /// When it was dead.
+    fn kill(&mut self) -> DateTime<Utc> {
+        self.dying.child.kill().unwrap();
+        self.dying.child.wait().unwrap();
+        now()
+    }
+
+    fn goes_on(&self, point: &str, killed: DateTime<Utc>, attempts: u64, told: usize) {
+        let (cluster, other) = (&self.cluster, &self.other);
+        let status = cluster.is_done(other, "one");
+        assert_eq!(status["attempts"], attempts, "{point}: {status}");
+        let delivery = other.delivery("one");
+        for at in [&status["finished_at"], &delivery["log"][0]["at"]] {
+            // They are recorded, so it is no matter when the test learns of them.
+            let took = time(at) - killed;
+            assert!(
+                took.num_milliseconds() < (LEASE + 2) * 1000,
+                "{point}: {took}"
+            );
+        }
+        other.has_told(&cluster.mailbox, "one", "completed", told);
+        assert_eq!(cluster.jobs(other), ["one"]);
+        // What it left is found once it is old.
+        cluster.home.let_time_pass();
+        other.wait_for(|_| cluster.home.has_only_results(1));
+    }
 }
 
 #[test]
 fn another_node_finishes_what_a_killed_one_began() {
-    thread::scope(|scope| {
-        for (point, attempts, told) in WORKERS {
-            scope.spawn(move || goes_on_after(point, attempts, told));
-        }
+    let all = || WORKERS.into_iter();
+    // All nodes have started before the time is taken.
+    let mut scenes: Vec<_> = thread::scope(|scope| {
+        let starting = all().map(|(point, ..)| scope.spawn(move || Scene::at(point)));
+        let starting: Vec<_> = starting.collect();
+        starting.into_iter().map(|s| s.join().unwrap()).collect()
     });
+    let killed: Vec<_> = scenes.iter_mut().map(Scene::kill).collect();
+    for ((scene, killed), (point, attempts, told)) in scenes.iter().zip(killed).zip(all()) {
+        scene.goes_on(point, killed, attempts, told);
+    }
 }
 
 #[test]

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 const FEW: [(&str, &str); 2] = [("MAX_CONCURRENT_DOWNLOADS", "1"), ("API_KEYS", KEY)];
 
+/// Much longer than a lease.
+const OUTAGE: Duration = Duration::from_secs(30);
+
 /// Two nodes that run a job each, and one that waits.
 fn busy(cluster: &Cluster) -> [Server; 2] {
     let nodes = [cluster.node(&FEW), cluster.node(&FEW)];
@@ -45,32 +48,34 @@ fn nothing_is_lost_with_a_server_that_is_killed() {
     all_complete(&cluster, &nodes);
 }
 
-#[test]
-fn while_the_server_is_gone_clients_are_put_off_and_work_goes_on() {
-    let mut cluster = Cluster::new();
-    let nodes = busy(&cluster);
-    cluster.redis.kill();
-    let gone = Instant::now();
-    for node in &nodes {
-        is_down(node);
-    }
+/// Clients are told to come back, whatever they ask for.
+fn are_put_off(cluster: &Cluster, nodes: &[Server; 2]) {
     let late = cluster.job("late", "/star.png");
-    for node in &nodes {
+    for node in nodes {
         node.generate(&late).is_put_off(503, "STORAGE_UNAVAILABLE");
         for path in ["/api/v1/mesh", "/api/v1/mesh/first/status"] {
             let answer = node.ask("GET", path);
             answer.is_put_off(503, "STORAGE_UNAVAILABLE");
         }
     }
+}
+
+#[test]
+fn while_the_server_is_gone_clients_are_put_off_and_work_goes_on() {
+    let mut cluster = Cluster::new();
+    let nodes = busy(&cluster);
+    cluster.redis.kill();
+    let gone = Instant::now();
+    nodes.iter().for_each(is_down);
+    are_put_off(&cluster, &nodes);
     // They compute meanwhile what they have, and hold it for longer than their leases.
     cluster.gate.open();
-    nodes[0].wait_for(|node| {
-        node.is_alive();
-        gone.elapsed() > Duration::from_secs(2 * LEASE as u64)
+    nodes[0].wait_for(|_| {
+        nodes.iter().for_each(Server::is_alive);
+        gone.elapsed() > OUTAGE
     });
-    for node in &nodes {
-        is_down(node);
-    }
+    nodes.iter().for_each(is_down);
+    are_put_off(&cluster, &nodes);
     cluster.redis.restart();
     nodes.iter().for_each(Server::wait_until_ready);
     all_complete(&cluster, &nodes);

@@ -1,13 +1,15 @@
 //! A real server of Redis, whose data outlives its process.
 
+use process::Process;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+
+#[path = "../../../../../spinelift-mesh-service/tests/it/harness/redis/process.rs"]
+mod process;
 
 /// Ports that the system does not give away by itself, so that nobody else takes that of a server
 /// while it is gone.
@@ -15,16 +17,17 @@ const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
 pub(super) struct RedisServer {
     port: u16,
+    /// Before its folder goes, the process does.
+    process: Option<Process>,
     folder: TempDir,
-    child: Option<Child>,
 }
 
 impl RedisServer {
     pub(super) fn start() -> Self {
         let mut server = RedisServer {
             port: 0,
+            process: None,
             folder: tempfile::tempdir().unwrap(),
-            child: None,
         };
         loop {
             server.port = fastrand::u16(PORTS);
@@ -41,31 +44,19 @@ impl RedisServer {
 
     /// Whether the port was free.
     fn is_started(&mut self) -> bool {
-        let chosen = std::env::var_os("SPINELIFT_TEST_REDIS_SERVER");
-        let program = chosen.map_or_else(|| PathBuf::from("redis-server"), PathBuf::from);
-        let child = Command::new(&program)
-            .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
-            .args(["--save", "", "--appendonly", "yes"])
-            .args(["--appendfsync", "always", "--dir"])
-            .arg(self.folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let mut child = child.unwrap_or_else(|error| {
-            panic!(
-                "{} does not start ({error}): run tools/test-servers",
-                program.display()
-            )
-        });
+        let port = self.port.to_string();
+        let arguments = ["--bind", "127.0.0.1", "--port", &port, "--save", ""];
+        let lasting = ["--appendonly", "yes", "--appendfsync", "always"];
+        let arguments = arguments.into_iter().chain(lasting);
+        let mut process = Process::start(self.folder.path(), arguments);
         let began = Instant::now();
         loop {
-            if child.try_wait().unwrap().is_some() {
+            if process.has_ended() {
                 return false;
             }
             // Another server may have the port.
-            if self.process().is_some_and(|id| id == child.id()) {
-                self.child = Some(child);
+            if self.answering().is_some_and(|id| id == process.id()) {
+                self.process = Some(process);
                 return true;
             }
             assert!(began.elapsed() < Duration::from_secs(60), "no answer");
@@ -74,7 +65,7 @@ impl RedisServer {
     }
 
     /// The process that answers, once it has loaded its data.
-    fn process(&self) -> Option<u32> {
+    fn answering(&self) -> Option<u32> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.write_all(b"PING\r\nINFO server\r\nQUIT\r\n").ok()?;
         let mut said = String::new();
@@ -88,15 +79,12 @@ impl RedisServer {
 
     /// `kill -9`.
     pub(super) fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.process = None;
     }
 
     /// What it knew is gone.
     pub(super) fn forget(&self) {
-        assert!(self.child.is_none());
+        assert!(self.process.is_none());
         for entry in fs::read_dir(self.folder.path()).unwrap() {
             fs::remove_dir_all(entry.unwrap().path()).unwrap();
         }
@@ -104,12 +92,6 @@ impl RedisServer {
 
     pub(super) fn port(&self) -> u16 {
         self.port
-    }
-}
-
-impl Drop for RedisServer {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 

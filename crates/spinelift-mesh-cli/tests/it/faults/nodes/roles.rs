@@ -21,10 +21,12 @@ fn counted(node: &Server, name: &str, word: &str) -> f64 {
     values.map(|value| value.parse::<f64>().unwrap()).sum()
 }
 
-/// The stream of a job's progress, as its names of events, until it ends.
-fn events(node: &Server, id: &str) -> Vec<String> {
+/// The stream of a job's progress, as its names of events, until it ends. What is to happen in it
+/// happens once it has begun.
+fn events(node: &Server, id: &str, happens: impl FnOnce()) -> Vec<String> {
     let url = format!("{}/api/v1/mesh/{id}/events", node.base);
     let mut answer = agent().get(url).call().unwrap();
+    happens();
     let text = answer.body_mut().read_to_string().unwrap();
     let names = text.lines().filter_map(|line| line.strip_prefix("event:"));
     names.map(|name| name.trim().to_owned()).collect()
@@ -53,13 +55,12 @@ fn any_node_answers_for_what_another_accepted_and_a_third_does() {
     assert_eq!(ask(&worker, "GET", "one/status").0, 404);
     worker.wait_until_ready();
     thread::scope(|scope| {
-        let heard = scope.spawn(|| events(&answers, "one"));
+        let heard = scope.spawn(|| events(&answers, "one", || cluster.gate.open()));
         let waited = scope.spawn(|| {
             let url = format!("{}/api/v1/mesh/generate?wait=60", answers.base);
             let same = cluster.job("one", "/gated.png").to_string();
             request("POST", &url, same.as_bytes(), "application/json").unwrap()
         });
-        cluster.gate.open();
         let heard = heard.join().unwrap();
         assert_eq!(heard.last().map(String::as_str), Some("end"), "{heard:?}");
         assert!(heard.len() > 1, "{heard:?}");
@@ -99,7 +100,7 @@ fn any_node_cancels_what_another_does() {
     // The only worker is free, though the image has not come.
     cluster.accept(&answers, "next", "/star.png");
     cluster.is_done(&asked, "next");
-    assert_eq!(counted(&worker, "spinelift_jobs_running", ""), 0.0);
+    worker.wait_for(|worker| counted(worker, "spinelift_jobs_running", "") == 0.0);
 }
 
 #[test]

@@ -2,42 +2,27 @@
 //! cannot be used.
 
 use super::*;
-use crate::harness::{free_port, listening};
+use crate::harness::{RedisProcess, free_port, listening};
 use spinelift_mesh_service::engine::redis::Unsuitable;
-use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 /// A process that ends with the test.
 struct Running {
-    child: Child,
+    _process: RedisProcess,
     _directory: TempDir,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 async fn run(port: u16, arguments: &[&str], file: Option<&str>) -> Running {
     let directory = TempDir::new().unwrap();
-    let mut command = Command::new(crate::harness::redis_program());
     if let Some(text) = file {
-        let path = directory.path().join("own.conf");
-        std::fs::write(&path, text).unwrap();
-        command.arg(path);
+        std::fs::write(directory.path().join("own.conf"), text).unwrap();
     }
-    let child = command
-        .args(arguments)
-        .current_dir(directory.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("redis-server starts: run tools/test-servers");
+    let file = file.map(|_| "own.conf");
+    let arguments = file.into_iter().chain(arguments.iter().copied());
+    let process = RedisProcess::start(directory.path(), arguments);
     listening(port).await;
     Running {
-        child,
+        _process: process,
         _directory: directory,
     }
 }
@@ -82,7 +67,7 @@ async fn a_cluster_holds_the_jobs_in_one_slot_and_is_listened_to() {
             "--cluster-port",
             &bus,
             "--cluster-node-timeout",
-            "2000",
+            "10000",
         ];
         servers.push((run(port, &arguments, None).await, bus));
     }
@@ -162,7 +147,7 @@ async fn a_failover_is_survived_with_what_the_replica_has() {
     .await;
     let file = format!(
         "port {sentinel}\nsentinel monitor own 127.0.0.1 {master} 1\n\
-         sentinel down-after-milliseconds own 500\nsentinel failover-timeout own 3000\n"
+         sentinel down-after-milliseconds own 3000\nsentinel failover-timeout own 10000\n"
     );
     let _sentinel = run(sentinel, &["--sentinel"], Some(&file)).await;
     eventually("the sentinel knows the replica", || async {

@@ -9,9 +9,6 @@ mod waking;
 use super::*;
 use proxy::Proxy;
 
-/// Short, where a test waits for a lease to end.
-const SHORT: Duration = Duration::from_secs(1);
-
 impl Namespace {
     /// A namespace on a server of its own.
     async fn of(server: RedisServer) -> Self {
@@ -24,7 +21,6 @@ impl Namespace {
     async fn open_named(&self, name: &str) -> Result<RedisEngine, OpenError> {
         let mut options = self.options(BOUNDS);
         options.node = Some(name.to_owned());
-        options.lease = SHORT;
         RedisEngine::open(options).await
     }
 

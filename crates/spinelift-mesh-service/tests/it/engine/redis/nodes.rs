@@ -60,10 +60,8 @@ async fn a_job_is_cancelled_where_it_runs_and_that_node_tells_of_it() {
 async fn a_node_that_is_silent_for_a_lease_loses_its_job_and_cannot_end_it() {
     let store = Namespace::new().await;
     let proxy = Proxy::start(store.server.port(), "").await;
-    let silent = store.open_through(&proxy, SHORT).await;
-    let mut options = store.options(BOUNDS);
-    options.lease = SHORT;
-    let other = RedisEngine::open(options).await.unwrap();
+    let silent = store.open_through(&proxy, LEASE).await;
+    let other = store.open().await;
     silent.accept(told_job("a")).await.unwrap();
     let first = claim(&silent).await;
     proxy.be_silent(true);
@@ -214,7 +212,6 @@ async fn a_node_whose_name_another_took_goes_by_another() {
     let proxy = Proxy::start(store.server.port(), "").await;
     let mut options = store.options(BOUNDS);
     options.node = Some("n".into());
-    options.lease = SHORT;
     options.url = RedisUrl::parse(&format!("redis://127.0.0.1:{}/0", proxy.port())).unwrap();
     let sleeper = RedisEngine::open(options).await.unwrap();
     proxy.be_silent(true);

@@ -2,23 +2,23 @@
 //! MinIO, Garage or Amazon's: `SPINELIFT_TEST_S3_ENDPOINT`, `SPINELIFT_TEST_S3_BUCKET`,
 //! `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, and `AWS_REGION` if it is not us-east-1.
 //!
-//! The unit tests of `storage` include this file as well.
+//! The unit tests of `storage` and the tests of the command include this module as well.
 #![allow(clippy::unwrap_used)]
+
+pub(crate) mod line;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
+use line::Outage;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt};
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
-use std::net::SocketAddr;
 use tempfile::TempDir;
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::net::TcpListener;
 
 /// A server with a bucket, of which a test has a part of its own.
 pub(crate) struct S3Server {
@@ -122,72 +122,4 @@ impl S3Server {
         let server = server.expect("outages are only played for a server that speaks plain HTTP");
         Outage::start(server.to_owned()).await
     }
-}
-
-/// What becomes of connections to the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Line {
-    Works,
-    /// They are closed at once.
-    Gone,
-    /// Nothing is ever answered.
-    Hangs,
-    /// Every request is answered with this status.
-    Answers(u16),
-}
-
-/// Stands between the service and the server. A change cuts the connections that there are.
-pub(crate) struct Outage {
-    pub(crate) endpoint: String,
-    line: watch::Sender<Line>,
-}
-
-impl Outage {
-    async fn start(server: String) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let (line, changes) = watch::channel(Line::Works);
-        tokio::spawn(async move {
-            loop {
-                let (socket, _) = listener.accept().await.unwrap();
-                let (server, mut changes) = (server.clone(), changes.clone());
-                let line = *changes.borrow_and_update();
-                tokio::spawn(async move {
-                    tokio::select! {
-                        () = carry(socket, &server, line) => {}
-                        _ = changes.changed() => {}
-                    }
-                });
-            }
-        });
-        Self { endpoint, line }
-    }
-
-    pub(crate) fn set(&self, line: Line) {
-        self.line.send_replace(line);
-    }
-}
-
-async fn carry(mut client: TcpStream, server: &str, line: Line) {
-    let target = match line {
-        Line::Works => server.to_owned(),
-        Line::Gone => return,
-        Line::Hangs => std::future::pending().await,
-        Line::Answers(status) => refuser(status).await.to_string(),
-    };
-    if let Ok(mut server) = TcpStream::connect(target).await {
-        // An error is the end of either.
-        let _ = copy_bidirectional(&mut client, &mut server).await;
-    }
-}
-
-/// A server that reads every request and answers it with a status.
-async fn refuser(status: u16) -> SocketAddr {
-    let status = axum::http::StatusCode::from_u16(status).unwrap();
-    let answer = async move |_: Bytes| (status, "<Error><Code>InternalError</Code></Error>");
-    let router = axum::Router::new().fallback(answer);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    address
 }
