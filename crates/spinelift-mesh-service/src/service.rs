@@ -1,84 +1,38 @@
 //! The running service: its parts put together, and taken down in order.
 
-use crate::address::{AddressPolicy, Outbound, OutboundError, OutboundLimits};
+mod error;
+mod opening;
+
+pub use error::{ServeError, StartError};
+
+use crate::address::{AddressPolicy, Outbound};
 use crate::api::{Api, Exports, HeldAnswers, UploadSpace};
-use crate::auth::UrlSigner;
-use crate::backend::{self, OpenBackendError};
+use crate::backend;
 use crate::callback::{Callbacks, Dispatcher, Retries};
-use crate::engine::{EngineError, JobEngine, Owner};
+use crate::engine::{JobEngine, Owner};
 use crate::health::{Activity, Readiness};
-use crate::memory::{BudgetTooSmall, MemoryBudget};
 use crate::metrics::Metrics;
-use crate::result_url::{LONGEST_PRESIGNED, ResultUrls};
+use crate::result_url::ResultUrls;
 use crate::router::router;
-use crate::s3::{S3, S3Error};
 use crate::server::Server;
-use crate::settings::{JobBackend, ResultUrlKind, Role, Settings, StorageBackend};
-use crate::source::{Buckets, SourceLimits, Sources};
-use crate::storage::{OpenStorageError, Storage, remove_leftovers};
+use crate::settings::{ResultUrlKind, Role, Settings, StorageBackend};
+use crate::source::Sources;
+use crate::storage::remove_leftovers;
 use crate::trace::Traces;
 use crate::worker::{CpuSlots, Flights, Pace, Runner, Sweeper, Uploads, Workers};
-use sha2::{Digest, Sha256};
+use opening::{
+    check_fit, listen, memory_budget, open_buckets, open_s3, open_storage, others_may_write,
+    outbound_limits, source_limits, url_signer, warn_of_exposure,
+};
 use spinelift_mesh::Limits;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-
-/// Why the service cannot start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// A setting asks for something that this version does not have.
-    #[error("{name}={value} is not available in this version; use {name}={instead}")]
-    NotAvailable {
-        /// The setting.
-        name: &'static str,
-        /// Its value.
-        value: &'static str,
-        /// A value that works.
-        instead: &'static str,
-    },
-    /// Settings do not fit together.
-    #[error("{0}")]
-    Conflict(&'static str),
-    /// The S3 server cannot be used with these settings.
-    #[error(transparent)]
-    S3(#[from] S3Error),
-    /// The jobs cannot be opened.
-    #[error(transparent)]
-    Jobs(#[from] OpenBackendError),
-    /// The jobs cannot be written.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// The result storage cannot be used.
-    #[error(transparent)]
-    Storage(#[from] OpenStorageError),
-    /// The HTTP client cannot be made.
-    #[error(transparent)]
-    Outbound(#[from] OutboundError),
-    /// The memory is not enough for one image.
-    #[error(transparent)]
-    Memory(#[from] BudgetTooSmall),
-    /// The address cannot be listened on.
-    #[error("cannot listen on {address} (HOST, PORT): {source}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-/// Why the service stopped serving.
-#[derive(Debug, thiserror::Error)]
-#[error("the service cannot go on serving: {0}")]
-pub struct ServeError(#[from] io::Error);
 
 /// The mesh service, started: it listens and its workers run. [`serve`](Self::serve) answers.
 pub struct Service {
@@ -102,7 +56,7 @@ impl Service {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
-        check_available(&settings)?;
+        check_fit(&settings)?;
         let memory = memory_budget(&settings)?;
         let metrics = Metrics::new(&settings);
         let traces = Arc::new(Traces::default());
@@ -328,131 +282,6 @@ impl Service {
             Ok(Ok(())) | Err(_) => Ok(()),
         }
     }
-}
-
-fn check_available(settings: &Settings) -> Result<(), StartError> {
-    if settings.result_urls == ResultUrlKind::Presigned {
-        if settings.storage_backend != StorageBackend::S3 {
-            return Err(StartError::Conflict(
-                "RESULT_URLS=presigned needs STORAGE_BACKEND=s3: there is nobody else to sign for",
-            ));
-        }
-        if settings.result_url_ttl > LONGEST_PRESIGNED {
-            return Err(StartError::Conflict(
-                "RESULT_URLS=presigned needs a RESULT_URL_TTL of 604800 or less: S3 signs for \
-                 seven days at the most",
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// How long before this start another process may have begun to write a file that it is still
-/// writing.
-fn others_may_write(settings: &Settings) -> Duration {
-    match settings.job_backend {
-        JobBackend::Embedded => Duration::ZERO,
-        JobBackend::Redis => Duration::from_secs(60 * 60),
-    }
-}
-
-/// What a service on a private machine can do without, and one that others reach cannot.
-fn warn_of_exposure(settings: &Settings) {
-    if settings.host.is_loopback() {
-        return;
-    }
-    if settings.api_keys.is_empty() {
-        tracing::warn!(
-            host = %settings.host,
-            "everybody who reaches this address may use the service: set API_KEYS, or HOST to \
-             127.0.0.1"
-        );
-    }
-    if settings.public_url.is_none() {
-        tracing::warn!(
-            host = %settings.host,
-            "result URLs name whatever host a request's Host header does: set PUBLIC_URL"
-        );
-    }
-}
-
-/// Result URLs are signed where clients need keys.
-async fn url_signer(
-    settings: &Settings,
-    engine: &dyn JobEngine,
-) -> Result<Option<UrlSigner>, StartError> {
-    if settings.api_keys.is_empty() {
-        return Ok(None);
-    }
-    let key = match &settings.url_signing_key {
-        Some(secret) => Sha256::digest(secret.reveal()).into(),
-        None => engine.secret("result-urls").await?,
-    };
-    Ok(Some(UrlSigner::new(key, settings.result_url_ttl)))
-}
-
-/// The S3 server, if anything is kept there or read from there.
-fn open_s3(settings: &Settings, outbound: &Outbound) -> Result<Option<S3>, StartError> {
-    let stores = settings.storage_backend == StorageBackend::S3;
-    let is_used = stores || !settings.allowed_s3_buckets.is_empty();
-    Ok(match is_used {
-        true => Some(S3::new(settings, outbound)?),
-        false => None,
-    })
-}
-
-async fn open_storage(
-    settings: &Settings,
-    s3: Option<&S3>,
-    owner: Owner,
-) -> Result<Storage, OpenStorageError> {
-    match (settings.storage_backend, s3) {
-        (StorageBackend::S3, Some(s3)) => {
-            let bucket = settings.s3_bucket.as_deref();
-            let bucket = bucket.ok_or(OpenStorageError::NoBucket)?;
-            Storage::s3(s3, bucket, &settings.s3_prefix, owner).await
-        }
-        _ => Storage::local(&settings.storage_path, owner),
-    }
-}
-
-fn open_buckets(settings: &Settings, s3: Option<&S3>) -> Result<Buckets, S3Error> {
-    match s3 {
-        Some(s3) => Buckets::open(s3, &settings.allowed_s3_buckets),
-        None => Ok(Buckets::default()),
-    }
-}
-
-async fn listen(settings: &Settings) -> Result<(TcpListener, SocketAddr), StartError> {
-    let address = SocketAddr::new(settings.host, settings.port);
-    let failed = |source| StartError::Listen { address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let local = listener.local_addr().map_err(failed)?;
-    Ok((listener, local))
-}
-
-fn outbound_limits(settings: &Settings) -> OutboundLimits {
-    OutboundLimits {
-        dns_servers: settings.dns_servers.clone(),
-        dns_timeout: settings.dns_timeout,
-        connect_timeout: settings.image_connect_timeout,
-    }
-}
-
-fn source_limits(settings: &Settings) -> SourceLimits {
-    SourceLimits {
-        bytes: settings.max_image_bytes.get(),
-        first_byte: settings.image_first_byte_timeout,
-        download: settings.image_timeout,
-        all_tries: settings.image_total_timeout,
-        tries: u32::try_from(settings.image_tries.get()).unwrap_or(u32::MAX),
-        cache: settings.source_cache_size,
-    }
-}
-
-fn memory_budget(settings: &Settings) -> Result<MemoryBudget, BudgetTooSmall> {
-    let image = u64::try_from(settings.max_image_bytes.get()).unwrap_or(u64::MAX);
-    MemoryBudget::new(settings.memory_budget, image)
 }
 
 /// Starts a task that ends when the set is dropped.

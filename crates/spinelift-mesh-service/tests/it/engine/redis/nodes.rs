@@ -81,13 +81,14 @@ async fn a_node_that_is_silent_for_a_lease_loses_its_job_and_cannot_end_it() {
 #[tokio::test]
 async fn of_different_leases_the_longest_counts_and_who_starts_with_another_says_so() {
     let log = Log::keep();
+    let short = Duration::from_secs(2);
     let store = Namespace::new().await;
     let proxy = Proxy::start(store.server.port(), "").await;
-    let patient = store.open_through(&proxy, 3 * SHORT).await;
+    let patient = store.open_through(&proxy, 3 * short).await;
     patient.accept(job("a")).await.unwrap();
     let first = claim(&patient).await;
     let mut options = store.options(BOUNDS);
-    options.lease = SHORT;
+    options.lease = short;
     let hasty = RedisEngine::open(options).await.unwrap();
     let text = log.text();
     let mut lines = text.lines().filter(|line| line.contains("JOB_LEASE"));
@@ -96,7 +97,7 @@ async fn of_different_leases_the_longest_counts_and_who_starts_with_another_says
     let fields = &warning["fields"];
     assert_eq!(
         (&fields["lease"], &fields["other_lease"]),
-        (&json!(1.0), &json!(3.0))
+        (&json!(2.0), &json!(6.0))
     );
     assert_eq!(fields["other_node"], patient.node());
     proxy.be_silent(true);
