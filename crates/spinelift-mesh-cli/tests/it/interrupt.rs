@@ -108,9 +108,11 @@ fn an_interrupted_batch_leaves_whole_files_and_can_be_resumed() {
 #[test]
 fn waiting_for_an_image_ends_at_once() {
     let folder = tempdir().unwrap();
-    let mut child = spinelift_mesh()
-        .current_dir(folder.path())
+    // A shell has what it runs in the background ignore this signal, and so it has these tests.
+    let mut child = Command::new("/usr/bin/env")
+        .args(["--default-signal=INT", env!("CARGO_BIN_EXE_spinelift-mesh")])
         .args(["generate", "-", "-o", "mesh.json"])
+        .current_dir(folder.path())
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
