@@ -2,7 +2,7 @@
 
 use crate::engine::{Backlog, EngineError, JobEngine};
 use crate::settings::{JobBackend, Role, Settings, StorageBackend};
-use crate::storage::Storage;
+use crate::storage::{Storage, StorageError};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -114,6 +114,9 @@ impl Readiness {
             let written = storage.check().await;
             written.map_err(|error| {
                 tracing::warn!(%error, "the result storage cannot be written");
+                if let StorageError::OtherFolder = error {
+                    return error.to_string();
+                }
                 format!(
                     "results cannot be stored: see the log, and check {}",
                     storage.remedy()

@@ -4,6 +4,7 @@
 mod conformance;
 mod draft;
 mod error;
+mod folder;
 mod leftovers;
 mod place;
 mod s3;
@@ -17,16 +18,15 @@ pub(crate) use leftovers::remove_leftovers;
 
 use crate::engine::{Owner, ResultKey, ResultObject};
 use crate::job::JobId;
-use crate::private;
 use axum::body::Bytes;
 use chrono::{DateTime, Utc};
 use draft::Drafts;
+use folder::Folder;
 use futures_util::stream::{Stream, StreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::{Attributes, ObjectStore, ObjectStoreExt, PutOptions, PutPayload};
 use s3::Bucket;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,8 +36,14 @@ pub(crate) struct Storage {
     store: Arc<dyn ObjectStore>,
     owner: Owner,
     drafts: Drafts,
-    /// Of S3; none for a directory.
-    bucket: Option<Arc<Bucket>>,
+    home: Home,
+}
+
+/// Where objects are, with what is particular to it.
+#[derive(Clone)]
+enum Home {
+    Folder(Folder),
+    Bucket(Arc<Bucket>),
 }
 
 impl Storage {
@@ -47,8 +53,7 @@ impl Storage {
             path: directory.to_owned(),
             source,
         };
-        private::create_folder(directory).map_err(io)?;
-        probe(directory).map_err(io)?;
+        let folder = Folder::open(directory).map_err(io)?;
         let store = LocalFileSystem::new_with_prefix(directory)
             .map_err(|source| OpenStorageError::Store {
                 path: directory.to_owned(),
@@ -61,7 +66,7 @@ impl Storage {
             store: Arc::new(store),
             owner,
             drafts: Drafts::default(),
-            bucket: None,
+            home: Home::Folder(folder),
         })
     }
 
@@ -73,10 +78,10 @@ impl Storage {
     /// Stores a result; it is safe on disk afterwards.
     async fn put_result(&self, object: &ResultObject, result: Bytes) -> Result<(), StorageError> {
         let key = self.result_key(object);
-        let attributes = match self.bucket {
+        let attributes = match &self.home {
             // Files have none.
-            None => Attributes::new(),
-            Some(_) => s3::result_attributes(),
+            Home::Folder(_) => Attributes::new(),
+            Home::Bucket(_) => s3::result_attributes(),
         };
         self.put(&key, result, attributes).await
     }
@@ -159,7 +164,7 @@ impl Storage {
                 Ok(found) => size += found.size,
                 // Removed since the folder was read.
                 Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(StorageError(error)),
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(size)
@@ -195,38 +200,40 @@ impl Storage {
     /// Whether objects can be written, read and removed at the moment.
     pub(crate) async fn check(&self) -> Result<(), StorageError> {
         // Several services may use one storage.
-        let key = match &self.bucket {
-            None => Key::from(format!("check-{}", self.owner)),
-            Some(bucket) => bucket.check_key(&self.owner),
+        let key = match &self.home {
+            Home::Folder(_) => Key::from(format!("check-{}", self.owner)),
+            Home::Bucket(bucket) => bucket.check_key(&self.owner),
         };
         let ok = Bytes::from_static(b"ok");
         self.put(&key, ok, Attributes::new()).await?;
         self.get(&key).await?;
-        self.store.delete(&key).await.map_err(StorageError)
+        self.store.delete(&key).await.map_err(StorageError::Store)
     }
 
     /// The time, as the storage tells it, if leftovers are to be looked for now.
     pub(crate) async fn begin_sweep(&self) -> Result<Option<DateTime<Utc>>, StorageError> {
-        match &self.bucket {
+        match &self.home {
             // The time of the system, as files have it.
-            None => Ok(Some(Utc::now())),
-            Some(bucket) => self.begin_sweep_of(bucket).await,
+            Home::Folder(_) => Ok(Some(Utc::now())),
+            Home::Bucket(bucket) => self.begin_sweep_of(bucket).await,
         }
     }
 
     /// The settings that say where the storage is, for messages.
     pub(crate) fn settings(&self) -> &'static str {
-        match self.bucket {
-            None => "STORAGE_PATH",
-            Some(_) => "S3_ENDPOINT, S3_BUCKET",
+        match &self.home {
+            Home::Folder(_) => "STORAGE_PATH",
+            Home::Bucket(_) => "S3_ENDPOINT, S3_BUCKET",
         }
     }
 
     /// What to check if the storage fails.
     pub(crate) fn remedy(&self) -> &'static str {
-        match self.bucket {
-            None => "the disk of STORAGE_PATH for space and permissions",
-            Some(_) => "the S3 server (S3_ENDPOINT), the bucket (S3_BUCKET) and the credentials",
+        match &self.home {
+            Home::Folder(_) => "the disk of STORAGE_PATH for space and permissions",
+            Home::Bucket(_) => {
+                "the S3 server (S3_ENDPOINT), the bucket (S3_BUCKET) and the credentials"
+            }
         }
     }
 
@@ -234,11 +241,11 @@ impl Storage {
         match self.store.head(key).await {
             Ok(found) => Ok(found.size),
             // An answer to HEAD has no body, so it does not tell whether the bucket is gone.
-            Err(object_store::Error::NotFound { .. }) if self.bucket.is_some() => {
-                let found = self.store.get(key).await.map_err(StorageError)?;
+            Err(object_store::Error::NotFound { .. }) if matches!(self.home, Home::Bucket(_)) => {
+                let found = self.store.get(key).await?;
                 Ok(found.meta.size)
             }
-            Err(error) => Err(StorageError(error)),
+            Err(error) => Err(self.failed(error).await),
         }
     }
 
@@ -248,6 +255,10 @@ impl Storage {
         bytes: Bytes,
         attributes: Attributes,
     ) -> Result<(), StorageError> {
+        // It would be made anew, on another disk.
+        if let Home::Folder(folder) = &self.home {
+            folder.check().await?;
+        }
         let options = PutOptions {
             attributes,
             ..PutOptions::default()
@@ -256,12 +267,22 @@ impl Storage {
             .store
             .put_opts(key, PutPayload::from(bytes), options)
             .await;
-        stored.map(|_| ()).map_err(StorageError)
+        stored.map(|_| ()).map_err(StorageError::Store)
     }
 
     async fn get(&self, key: &Key) -> Result<Bytes, StorageError> {
-        let found = self.store.get(key).await.map_err(StorageError)?;
-        found.bytes().await.map_err(StorageError)
+        match self.store.get(key).await {
+            Ok(found) => Ok(found.bytes().await?),
+            Err(error) => Err(self.failed(error).await),
+        }
+    }
+
+    /// Without its folder, an object is not known to be missing.
+    async fn failed(&self, error: object_store::Error) -> StorageError {
+        match &self.home {
+            Home::Folder(folder) => folder.check().await.err().unwrap_or(error.into()),
+            Home::Bucket(_) => error.into(),
+        }
     }
 
     async fn remove(&self, key: &Key) {
@@ -277,10 +298,3 @@ const AT_ONCE: usize = 500;
 
 /// Most objects that are removed at a time.
 const REMOVALS: usize = 16;
-
-/// Finds out at start, rather than with the first result, that a directory is read-only.
-fn probe(directory: &Path) -> io::Result<()> {
-    let path = directory.join(format!(".probe-{}", std::process::id()));
-    std::fs::write(&path, b"")?;
-    std::fs::remove_file(&path)
-}

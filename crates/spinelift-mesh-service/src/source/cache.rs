@@ -1,12 +1,13 @@
 //! Images that are kept to be used again, if their server says that they are still right.
 
 use super::body::Received;
+use chrono::{DateTime, FixedOffset, TimeDelta};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use reqwest::RequestBuilder;
 use reqwest::header::{
-    CACHE_CONTROL, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-    LAST_MODIFIED, VARY,
+    CACHE_CONTROL, DATE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, LAST_MODIFIED, VARY,
 };
 use url::Url;
 
@@ -109,10 +110,25 @@ impl Validators {
         };
         let validators = Self {
             etag: short(ETAG).cloned(),
-            last_modified: short(LAST_MODIFIED).cloned(),
+            last_modified: short(LAST_MODIFIED)
+                .filter(|_| was_whole_second_old(headers))
+                .cloned(),
         };
         let any = validators.etag.is_some() || validators.last_modified.is_some();
         (any && !forbidden(headers) && !has(headers, VARY, "*")).then_some(validators)
+    }
+}
+
+/// Whether an image can no longer have changed within the second that its `Last-Modified` names
+/// (RFC 9110, 8.8.2.2): one that was younger may have another content under the same date.
+fn was_whole_second_old(headers: &HeaderMap) -> bool {
+    let date = |name| -> Option<DateTime<FixedOffset>> {
+        let text = headers.get(name)?.to_str().ok()?;
+        DateTime::parse_from_rfc2822(text).ok()
+    };
+    match (date(LAST_MODIFIED), date(DATE)) {
+        (Some(modified), Some(sent)) => sent - modified >= TimeDelta::seconds(1),
+        _ => false,
     }
 }
 
@@ -161,12 +177,26 @@ mod tests {
         pairs.iter().map(pair).collect()
     }
 
+    const CHANGED: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const LATER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
+
     #[test]
     fn only_what_may_be_kept_and_compared_is_kept() {
         for (pairs, kept) in [
             (&[("etag", "\"a\"")][..], true),
             (&[("etag", "W/\"a\"")], true),
-            (&[("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")], true),
+            (&[("last-modified", CHANGED), ("date", LATER)], true),
+            (&[("last-modified", CHANGED), ("date", CHANGED)], false),
+            (&[("last-modified", CHANGED)], false),
+            (&[("last-modified", "yesterday"), ("date", LATER)], false),
+            (
+                &[
+                    ("etag", "\"a\""),
+                    ("last-modified", CHANGED),
+                    ("date", CHANGED),
+                ],
+                true,
+            ),
             (
                 &[("etag", "\"a\""), ("cache-control", "max-age=0, private")],
                 true,

@@ -1,5 +1,6 @@
 //! What can be wrong with the storage.
 
+use super::folder::MARK;
 use super::s3;
 use crate::s3::S3Error;
 use std::io;
@@ -42,12 +43,26 @@ pub enum OpenStorageError {
 
 /// An object could not be written, read or removed.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub(crate) struct StorageError(#[from] pub(super) object_store::Error);
+pub(crate) enum StorageError {
+    /// The store says why.
+    #[error(transparent)]
+    Store(#[from] object_store::Error),
+    /// The folder is there, but not what was in it: its disk is not mounted, say.
+    #[error(
+        "STORAGE_PATH is not the folder that it was at the start: its file {MARK} is missing; mount \
+         the disk again, or restart the service to begin with an empty folder"
+    )]
+    OtherFolder,
+}
 
 impl StorageError {
     /// Whether there is no such object, rather than no access to it.
     pub(crate) fn is_missing(&self) -> bool {
-        matches!(self.0, object_store::Error::NotFound { .. }) && !s3::is_no_bucket(&self.0)
+        match self {
+            Self::Store(error) => {
+                matches!(error, object_store::Error::NotFound { .. }) && !s3::is_no_bucket(error)
+            }
+            Self::OtherFolder => false,
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Where each object is.
 
-use super::Storage;
+use super::{Home, Storage};
 use crate::engine::ResultObject;
 use crate::job::JobId;
 use object_store::path::Path as Key;
@@ -30,22 +30,22 @@ impl Storage {
     /// The place of a result.
     pub(super) fn result_key(&self, object: &ResultObject) -> Key {
         let name = object.as_str();
-        match self.bucket {
+        match &self.home {
             // Two hex digits make 256 directories.
-            None => {
+            Home::Folder(_) => {
                 let folder: String = name.chars().take(2).collect();
                 Key::from(format!("{RESULTS}/{folder}/{name}.json"))
             }
             // What is one's own can be listed without what is others'.
-            Some(_) => self.key(&format!("{RESULTS}/{}/{name}.json", self.owner)),
+            Home::Bucket(_) => self.key(&format!("{RESULTS}/{}/{name}.json", self.owner)),
         }
     }
 
     /// Where all own results are, and in a directory those of others.
     pub(super) fn own_results(&self) -> Key {
-        match self.bucket {
-            None => Key::from(RESULTS),
-            Some(_) => self.key(&format!("{RESULTS}/{}", self.owner)),
+        match &self.home {
+            Home::Folder(_) => Key::from(RESULTS),
+            Home::Bucket(_) => self.key(&format!("{RESULTS}/{}", self.owner)),
         }
     }
 
@@ -55,9 +55,9 @@ impl Storage {
     }
 
     pub(super) fn key(&self, name: &str) -> Key {
-        match &self.bucket {
-            None => Key::from(name),
-            Some(bucket) => bucket.key(name),
+        match &self.home {
+            Home::Folder(_) => Key::from(name),
+            Home::Bucket(bucket) => bucket.key(name),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A bucket of an S3 server as the storage. Many nodes may share one.
 
 use super::draft::Drafts;
-use super::{OpenStorageError, Storage, StorageError};
+use super::{Home, OpenStorageError, Storage, StorageError};
 use crate::engine::{Owner, ResultObject};
 use crate::result_url::CACHE_CONTROL;
 use crate::s3::S3;
@@ -67,7 +67,7 @@ impl Storage {
             store: Arc::new(s3.store(bucket)?),
             owner,
             drafts: Drafts::default(),
-            bucket: Some(Arc::new(Bucket {
+            home: Home::Bucket(Arc::new(Bucket {
                 prefix: prefix.to_owned(),
                 public: s3.public(bucket)?,
                 node: fastrand::u64(..),
@@ -77,7 +77,10 @@ impl Storage {
             Ok(()) => Ok(storage),
             Err(error) => Err(OpenStorageError::Bucket {
                 bucket: bucket.to_owned(),
-                reason: diagnosis(&error.0),
+                reason: match error {
+                    StorageError::Store(error) => diagnosis(&error),
+                    StorageError::OtherFolder => error.to_string(),
+                },
             }),
         }
     }
@@ -87,7 +90,7 @@ impl Storage {
     async fn try_out(&self) -> Result<(), StorageError> {
         let own = self.key(&format!("{CHECKS}/{}", self.owner));
         let first = self.store.list(Some(&own)).next().await;
-        first.transpose().map_err(StorageError)?;
+        first.transpose().map_err(StorageError::Store)?;
         self.check().await
     }
 
@@ -98,9 +101,12 @@ impl Storage {
         valid: Duration,
     ) -> Option<Result<String, StorageError>> {
         let key = self.result_key(object);
-        let public = &self.bucket.as_ref()?.public;
+        let public = match &self.home {
+            Home::Folder(_) => return None,
+            Home::Bucket(bucket) => &bucket.public,
+        };
         let signed = public.signed_url(Method::GET, &key, valid).await;
-        Some(signed.map(String::from).map_err(StorageError))
+        Some(signed.map(String::from).map_err(StorageError::Store))
     }
 
     /// One node a day looks for leftovers, among those with the same jobs; two that begin at the
@@ -113,10 +119,14 @@ impl Storage {
         match self.store.head(&marker).await {
             Ok(last) if Utc::now() - last.last_modified < SWEEP => return Ok(None),
             Ok(_) | Err(Error::NotFound { .. }) => {}
-            Err(error) => return Err(StorageError(error)),
+            Err(error) => return Err(error.into()),
         }
         self.put(&marker, Bytes::new(), Attributes::new()).await?;
-        let written = self.store.head(&marker).await.map_err(StorageError)?;
+        let written = self
+            .store
+            .head(&marker)
+            .await
+            .map_err(StorageError::Store)?;
         self.remove_checks(bucket, written.last_modified - CHECK_LEFT)
             .await;
         // The time of the server, as the objects have it.

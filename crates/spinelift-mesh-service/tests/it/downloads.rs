@@ -329,6 +329,7 @@ async fn a_server_is_left_alone_for_as_long_as_it_asks() {
 }
 
 const DATE: &str = "sun, 06 nov 1994 08:49:37 gmt";
+const LATER: &str = "sun, 06 nov 1994 08:49:38 gmt";
 
 #[tokio::test]
 async fn an_image_is_used_again_once_its_server_says_that_it_is_the_same() {
@@ -336,7 +337,7 @@ async fn an_image_is_used_again_once_its_server_says_that_it_is_the_same() {
         let headers = match request.path.as_str() {
             "/strong" => "etag: \"a\"\r\n".to_owned(),
             "/weak" => "etag: W/\"a\"\r\n".to_owned(),
-            "/date" => format!("last-modified: {DATE}\r\n"),
+            "/date" => format!("last-modified: {DATE}\r\ndate: {LATER}\r\n"),
             "/moved" => {
                 return whole(
                     302,

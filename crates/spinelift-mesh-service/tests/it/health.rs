@@ -63,7 +63,8 @@ async fn storage_that_cannot_be_written_makes_it_not_ready_but_alive_until_it_ca
     let service = TestService::start().await;
     let storage = service.directory().join("storage");
     readiness(&service, 200).await;
-    std::fs::remove_dir_all(&storage).unwrap();
+    let aside = service.directory().join("aside");
+    std::fs::rename(&storage, &aside).unwrap();
     // Not even root can make a directory where a file is.
     std::fs::write(&storage, b"").unwrap();
     let answer = readiness(&service, 503).await;
@@ -76,8 +77,35 @@ async fn storage_that_cannot_be_written_makes_it_not_ready_but_alive_until_it_ca
     assert_eq!(service.get("/health/live").await.status, 200);
     assert_eq!(service.get("/health").await.body["status"], "healthy");
     std::fs::remove_file(&storage).unwrap();
-    std::fs::create_dir(&storage).unwrap();
+    std::fs::rename(&aside, &storage).unwrap();
     readiness(&service, 200).await;
+}
+
+#[tokio::test]
+async fn storage_whose_disk_is_gone_is_not_taken_for_an_empty_one() {
+    let (service, origin) = (TestService::start().await, Origin::start().await);
+    service.accept("before", &origin.url("/disc.png")).await;
+    assert_eq!(service.ended("before").await["status"], "completed");
+    let storage = service.directory().join("storage");
+    let aside = service.directory().join("aside");
+    std::fs::rename(&storage, &aside).unwrap();
+    // As where a disk was mounted.
+    std::fs::create_dir(&storage).unwrap();
+    let answer = readiness(&service, 503).await;
+    let reason = &answer.body["checks"]["storage"]["reason"];
+    let reason = reason.as_str().unwrap();
+    assert!(reason.contains("mount the disk again"), "{reason}");
+    let result = service.get("/api/v1/mesh/before/result").await;
+    assert_eq!((result.status, result.code()), (503, "STORAGE_UNAVAILABLE"));
+    service
+        .accept("meanwhile", &origin.url("/disc.png?2"))
+        .await;
+    assert_eq!(std::fs::read_dir(&storage).unwrap().count(), 0);
+    std::fs::remove_dir(&storage).unwrap();
+    std::fs::rename(&aside, &storage).unwrap();
+    readiness(&service, 200).await;
+    assert_eq!(service.ended("meanwhile").await["status"], "completed");
+    assert_eq!(service.get("/api/v1/mesh/before/result").await.status, 200);
 }
 
 #[tokio::test]
