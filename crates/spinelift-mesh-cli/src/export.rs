@@ -5,6 +5,7 @@ use crate::recipe::json;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use spinelift_mesh::export::{self, ExportError, Format, Sprite};
 use spinelift_mesh::{Limits, Mesh, Shape};
+use std::ffi::OsStr;
 use std::path::Path;
 
 /// What a mesh is written as.
@@ -32,7 +33,14 @@ impl OutputFormat {
             .map(|name| Format::named(&name).map_or(OutputFormat::Json, OutputFormat::Other))
     }
 
-    /// Writes the mesh of an image, which lies at a path: first the mesh, then what goes with it.
+    /// What the file is called that goes with the mesh of an image, if one does.
+    pub(crate) fn material_file(self, path: &Path) -> Option<String> {
+        let is_needed = self == OutputFormat::Other(Format::Obj);
+        is_needed.then(|| export::material_file(&text(path.file_name())))
+    }
+
+    /// Writes the mesh of an image, first the mesh, then what goes with it. The path is where formats
+    /// are to look for the image: Godot from the root of the project, all others beside them.
     pub(crate) fn write(
         self,
         path: &Path,
@@ -44,11 +52,11 @@ impl OutputFormat {
             OutputFormat::Json => return Ok(vec![Written::chosen(json(mesh))]),
             OutputFormat::Other(format) => format,
         };
-        let text = |part: Option<&std::ffi::OsStr>| match part {
-            Some(part) if part != "-" => part.to_string_lossy().into_owned(),
-            _ => "mesh".to_owned(),
+        let name = text(path.file_stem());
+        let texture = match format {
+            Format::Godot => text(Some(path.as_os_str())),
+            _ => text(path.file_name()),
         };
-        let (name, texture) = (text(path.file_stem()), text(path.file_name()));
         let shape = Shape::from(mesh);
         let sprite = Sprite {
             name: &name,
@@ -57,13 +65,21 @@ impl OutputFormat {
         };
         let mesh = export::write(format, &sprite, Some(image), limits)?;
         let mut files = vec![Written::chosen(mesh)];
-        if format == Format::Obj {
+        if let Some(name) = self.material_file(path) {
             files.push(Written {
-                own_name: Some(export::material_file(&sprite)),
+                own_name: Some(name),
                 bytes: export::material(&sprite),
             });
         }
         Ok(files)
+    }
+}
+
+/// A part of a path; standard input has none.
+fn text(part: Option<&OsStr>) -> String {
+    match part {
+        Some(part) if part != "-" => part.to_string_lossy().into_owned(),
+        _ => "mesh".to_owned(),
     }
 }
 

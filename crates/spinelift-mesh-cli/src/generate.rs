@@ -49,7 +49,7 @@ pub(crate) fn run(args: GenerateArgs, console: &mut Console) -> Result<(), Failu
     });
     let written = args
         .format
-        .write(source.path(), &image, &mesh, &recipe.limits)
+        .write(source.file_name(), &image, &mesh, &recipe.limits)
         .map_err(|problem| problem.about(&source.name()))?;
     let mut outputs = Vec::with_capacity(3);
     for file in written {
@@ -112,10 +112,11 @@ impl From<PathBuf> for Source {
 }
 
 impl Source {
-    fn path(&self) -> &Path {
+    /// What formats look for beside them.
+    fn file_name(&self) -> &Path {
         match self {
             Source::Stdin => Path::new("-"),
-            Source::File(path) => path,
+            Source::File(path) => path.file_name().map_or(path, Path::new),
         }
     }
 

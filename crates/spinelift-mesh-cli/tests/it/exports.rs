@@ -92,6 +92,27 @@ fn an_obj_has_its_material_beside_it() {
 }
 
 #[test]
+fn materials_of_like_names_stay_apart() {
+    let root = tempdir().unwrap();
+    let images = ["a b.png", "a_b.png", "a=20b.png"];
+    for image in images {
+        save(root.path(), &format!("art/{image}"), &star(48, 4));
+    }
+    batch(&root, &["-f", "obj"]).exits(0);
+    for image in images {
+        let read = |file: &str| fs::read_to_string(root.path().join("out").join(file)).unwrap();
+        let obj = read(&format!("{image}.obj"));
+        let material = obj.lines().next().unwrap().strip_prefix("mtllib ").unwrap();
+        assert_eq!(material.split_whitespace().count(), 1, "{material}");
+        let material = read(material);
+        assert!(
+            material.contains(&format!("map_Kd {image}\n")),
+            "{material}"
+        );
+    }
+}
+
+#[test]
 fn an_image_without_a_name_makes_a_mesh() {
     let folder = with_star();
     let run = run_with_input(
@@ -137,9 +158,11 @@ fn a_batch_writes_formats_and_makes_what_is_missing() {
 
     all.push("--resume");
     batch(&root, &all).exits(0).says(&["0 done, 4 skipped"]);
-    fs::remove_file(root.path().join("out/hero/head.png.glb")).unwrap();
-    batch(&root, &all).exits(0).says(&["1 done, 3 skipped"]);
-    assert!(made("glb"));
+    for extension in ["glb", "mtl"] {
+        fs::remove_file(root.path().join(format!("out/hero/head.png.{extension}"))).unwrap();
+        batch(&root, &all).exits(0).says(&["1 done, 3 skipped"]);
+        assert!(made(extension));
+    }
 }
 
 #[test]
@@ -224,4 +247,17 @@ fn a_skeleton_that_cannot_be_is_refused() {
         .exits(2)
         .says(&["another folder"]);
     assert!(!Path::new(&root.path().join("art/report.json")).exists());
+}
+
+#[test]
+fn scenes_of_a_tree_name_images_by_their_folders() {
+    let root = with_tree();
+    batch(&root, &["-f", "godot"]).exits(0);
+    let scene = |path: &str| fs::read_to_string(root.path().join("out").join(path)).unwrap();
+    assert!(scene("hero/head.png.tscn").contains("path=\"res://hero/head.png\""));
+    assert!(scene("tree.png.tscn").contains("path=\"res://tree.png\""));
+    // One image alone says nothing of a project.
+    let alone = generate(&root, &["art/hero/head.png", "-f", "godot"]).exits(0);
+    let alone = String::from_utf8(alone.stdout).unwrap();
+    assert!(alone.contains("path=\"res://head.png\""), "{alone}");
 }
