@@ -261,3 +261,85 @@ fn scenes_of_a_tree_name_images_by_their_folders() {
     let alone = String::from_utf8(alone.stdout).unwrap();
     assert!(alone.contains("path=\"res://head.png\""), "{alone}");
 }
+
+#[test]
+fn a_skeleton_takes_the_place_of_no_result_and_no_image() {
+    let root = with_tree();
+    for args in [
+        &["--skeleton=tree.png.mesh"][..],
+        &["--skeleton=TREE.png.mesh", "-f", "obj"],
+        &["--skeleton=tree.png.spine", "-f", "spine"],
+        &["--skeleton=tree.png.mesh", "-f", "png"],
+    ] {
+        batch(&root, args)
+            .exits(2)
+            .says(&["out/tree.png.", "art/tree.png", "--skeleton=hero"]);
+    }
+    assert!(!root.path().join("out").exists());
+    batch(&root, &["--skeleton=tree.png.spine"]).exits(0);
+    let before = fs::read(root.path().join("art/tree.png")).unwrap();
+    let args = ["batch", "art/tree.png", "-o", "art", "--skeleton=tree"];
+    run(root.path(), &args)
+        .exits(2)
+        .says(&["the image art/tree.png"]);
+    assert_eq!(fs::read(root.path().join("art/tree.png")).unwrap(), before);
+}
+
+#[test]
+fn pages_of_before_are_removed_and_nothing_else() {
+    let root = with_tree();
+    batch(&root, &["--skeleton", "--atlas-size", "96"]).exits(0);
+    let pages = || {
+        let atlas = fs::read_to_string(root.path().join("out/skeleton.atlas")).unwrap();
+        atlas
+            .lines()
+            .filter(|line| line.ends_with("png") && line.starts_with("skel"))
+            .count()
+    };
+    let page = |number: usize| root.path().join(format!("out/skeleton-{number}.png"));
+    let last = pages();
+    assert!(last > 1 && page(last).exists());
+    // No atlas names this one.
+    save(root.path(), "out/skeleton-40.png", b"precious");
+    batch(&root, &["--skeleton"]).exits(0);
+    assert_eq!(pages(), 1);
+    assert!(root.path().join("out/skeleton.png").exists());
+    for number in 2..=last {
+        assert!(!page(number).exists(), "{number}");
+    }
+    assert!(page(40).exists());
+}
+
+/// Files may be as large as a page, and not as large as the skeleton.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_skeleton_that_does_not_fit_on_the_disk_leaves_the_one_of_before() {
+    let root = with_tree();
+    let dense = ["--internal-vertex-density", "100", "--skeleton"];
+    batch(&root, &dense).exits(0);
+    let files = ["skeleton.png", "skeleton.atlas", "skeleton.json"];
+    let read = || files.map(|file| fs::read(root.path().join("out").join(file)).unwrap());
+    let before = read();
+    // Blocks are of 512 or of 1024 bytes.
+    let most = 2 * before[0].len().next_multiple_of(1024);
+    let report = fs::read(root.path().join("out/report.json")).unwrap();
+    assert!(report.len() < most && most * 2 < before[2].len());
+    let program = env!("CARGO_BIN_EXE_spinelift-mesh");
+    let limited = format!(
+        "ulimit -f {}; exec '{program}' batch art -o out --resume --atlas-padding 9 {}",
+        most / 512,
+        dense.join(" ")
+    );
+    let made = std::process::Command::new("sh")
+        .args(["-c", &limited])
+        .current_dir(root.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(made.stderr).unwrap();
+    assert_eq!(made.status.code(), Some(1), "{said}");
+    assert!(said.contains("skeleton.json: no space is left"), "{said}");
+    assert!(read() == before);
+    let left = fs::read_dir(root.path().join("out")).unwrap();
+    let names = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.filter(|name| name.ends_with(".tmp")).count(), 0);
+}
