@@ -8,6 +8,11 @@ use spinelift_mesh::{Limits, Mesh, Shape};
 use std::ffi::OsStr;
 use std::path::Path;
 
+/// Endings that say what is in a file: those of our formats, and those of their like.
+const ENDINGS: [&str; 12] = [
+    "json", "svg", "png", "obj", "glb", "gltf", "tscn", "scn", "skel", "jpg", "jpeg", "webp",
+];
+
 /// What a mesh is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OutputFormat {
@@ -31,6 +36,29 @@ impl OutputFormat {
         let names = Format::ALL.into_iter().map(Format::name);
         PossibleValuesParser::new(std::iter::once(Self::JSON).chain(names))
             .map(|name| Format::named(&name).map_or(OutputFormat::Json, OutputFormat::Other))
+    }
+
+    /// What is wrong with writing this format to a file of that name, if its ending is that of
+    /// another format.
+    pub(crate) fn contradicts(self, path: &Path) -> Option<String> {
+        let extension = match self {
+            OutputFormat::Json => Self::JSON,
+            OutputFormat::Other(format) => format.extension(),
+        };
+        let usual = extension.rsplit('.').next()?;
+        let found = path.extension()?.to_str()?.to_ascii_lowercase();
+        let is_other = found != usual && ENDINGS.contains(&&*found);
+        is_other.then(|| {
+            let name = match self {
+                OutputFormat::Json => Self::JSON,
+                OutputFormat::Other(format) => format.name(),
+            };
+            format!(
+                "{} is written as --format {name}, whose files end in .{usual}; programs may not \
+                 read it as .{found}",
+                path.display()
+            )
+        })
     }
 
     /// What the file is called that goes with the mesh of an image, if one does.

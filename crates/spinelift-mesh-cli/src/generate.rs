@@ -2,6 +2,7 @@
 
 use crate::cli::GenerateArgs;
 use crate::console::{Console, duration};
+use crate::export::OutputFormat;
 use crate::failure::{Failure, Problem};
 use crate::interrupt::Interrupt;
 use crate::measures::Measures;
@@ -20,6 +21,7 @@ const MAX_IMAGE_BYTES: u64 = 1 << 30;
 pub(crate) fn run(args: GenerateArgs, console: &mut Console) -> Result<(), Failure> {
     let source = Source::from(args.image);
     check_places(&source, &args.output, args.preview.as_ref())?;
+    warn_of_format(args.format, &args.output, &source, console);
     let recipe = Recipe::read(args.parameters, &args.limits, console)?;
     let image = source.read()?;
     let interrupt = Interrupt::install().map_err(|error| {
@@ -84,6 +86,30 @@ pub(crate) fn run(args: GenerateArgs, console: &mut Console) -> Result<(), Failu
         }
     }
     Ok(())
+}
+
+/// Tells what will be written and may not be what is expected.
+fn warn_of_format(
+    format: OutputFormat,
+    output: &Destination,
+    source: &Source,
+    console: &mut Console,
+) {
+    match output {
+        Destination::File(path) => {
+            if let Some(contradiction) = format.contradicts(path) {
+                console.warning(contradiction);
+            }
+        }
+        Destination::Stdout => {
+            if let Some(material) = format.material_file(source.file_name()) {
+                console.warning(format_args!(
+                    "the OBJ names {material}, which is written beside a file alone: \
+                     -o mesh.obj"
+                ));
+            }
+        }
+    }
 }
 
 /// What goes with a mesh stands beside it; beside standard output there is no place.

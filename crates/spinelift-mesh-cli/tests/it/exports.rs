@@ -113,6 +113,25 @@ fn materials_of_like_names_stay_apart() {
 }
 
 #[test]
+fn a_file_that_ends_like_another_format_is_warned_of() {
+    let folder = with_star();
+    let written = |file: &str, format: &str| {
+        let args = ["generate", "star.png", "-f", format, "-o", file];
+        run(folder.path(), &args).exits(0)
+    };
+    written("x.gltf", "gltf").says(&["warning", "x.gltf", "end in .glb"]);
+    written("x.png", "json").says(&["warning", "x.png", "end in .json"]);
+    written("x.SKEL", "spine").says(&["warning", "x.SKEL", "end in .json"]);
+    for (file, format) in [("x.GLB", "gltf"), ("x.spine", "spine"), ("x", "json")] {
+        let run = written(file, format);
+        assert!(!run.stderr.contains("warning"), "{}", run.stderr);
+    }
+    run(folder.path(), &["generate", "star.png", "-f", "obj"])
+        .exits(0)
+        .says(&["warning", "star.png.mtl", "-o mesh.obj"]);
+}
+
+#[test]
 fn an_image_without_a_name_makes_a_mesh() {
     let folder = with_star();
     let run = run_with_input(
@@ -243,6 +262,13 @@ fn a_skeleton_that_cannot_be_is_refused() {
     batch(&root, &["--skeleton", "--atlas-size", "16"])
         .exits(1)
         .says(&["error[EXPORT_FAILED]", "hero/hand", "--atlas-size"]);
+    let rounded = ["--skeleton", "--atlas-size", "63", "--atlas-powers-of-two"];
+    batch(&root, &rounded)
+        .exits(1)
+        .says(&["rounds --atlas-size 63 down to 32: allow for 64"]);
+    batch(&root, &["--skeleton", "hero"])
+        .exits(2)
+        .says(&["there is no file hero", "--skeleton=hero"]);
     run(root.path(), &["batch", "art", "-o", "art", "--skeleton"])
         .exits(2)
         .says(&["another folder"]);

@@ -13,7 +13,7 @@ use crate::output::Staged;
 use spinelift_mesh::Shape;
 use spinelift_mesh::export::atlas::{Packed, pack};
 use spinelift_mesh::export::spine::skeleton;
-use spinelift_mesh::export::{Sprite, unique_names};
+use spinelift_mesh::export::{ExportError, Sprite, unique_names};
 use spinelift_mesh::import::Document;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,15 @@ pub(super) fn check(args: &BatchArgs) -> Result<(), Failure> {
     let Some(name) = &args.skeleton.skeleton else {
         return Ok(());
     };
+    if let Some(meant) = args.inputs.iter().find(|input| is_name(input))
+        && name == SkeletonArgs::DEFAULT_NAME
+    {
+        let meant = meant.display();
+        return Err(Failure::Usage(format!(
+            "there is no file {meant}; if the skeleton is to be called that, \
+             write --skeleton={meant}, without a space"
+        )));
+    }
     let is_plain = name.trim() == name && !name.contains(['/', '\\', ':']);
     if name.is_empty()
         || !is_plain
@@ -48,6 +57,11 @@ pub(super) fn check(args: &BatchArgs) -> Result<(), Failure> {
         )),
         false => Ok(()),
     }
+}
+
+/// Whether an input may be the name of the skeleton, which a space has put among the inputs.
+fn is_name(input: &Path) -> bool {
+    input.components().count() == 1 && input.extension().is_none() && !input.exists()
 }
 
 /// What must hold of the images that were found, before any of them is worked on.
@@ -104,7 +118,8 @@ pub(super) fn write(
         return Ok(Vec::new());
     }
     let version = args.spine_version;
-    let atlas = pack(name, &images, &args.layout(), version)?;
+    let atlas = pack(name, &images, &args.layout(), version)
+        .map_err(|error| page_too_small(args, error))?;
     let json = skeleton(&sprites, version, IMAGES)?;
     // What refers to others comes after them.
     let pages = atlas.pages.into_iter().map(|page| (page.file, page.png));
@@ -126,6 +141,28 @@ pub(super) fn write(
     staged.into_iter().try_for_each(Staged::place)?;
     files::remove(before.into_iter())?;
     Ok(files.into_iter().map(|(path, _)| path).collect())
+}
+
+fn page_too_small(args: &SkeletonArgs, error: ExportError) -> Problem {
+    let rounded = match error {
+        ExportError::PageTooSmall {
+            width,
+            height,
+            limit,
+            ..
+        } if limit < args.atlas_size => Some((limit, width.max(height).next_power_of_two())),
+        _ => None,
+    };
+    let problem = Problem::from(error);
+    let Some((limit, enough)) = rounded else {
+        return problem;
+    };
+    let advice = format!(
+        "--atlas-powers-of-two rounds --atlas-size {} down to {limit}: allow for {enough}, \
+         or leave it out.",
+        args.atlas_size
+    );
+    Problem { advice, ..problem }
 }
 
 /// An image whose mesh is there.
