@@ -19,7 +19,7 @@ pub(crate) struct Problem {
 }
 
 /// The reason in the details of a [`Problem`].
-const DISK_FULL: &str = "disk_full";
+pub(crate) const DISK_FULL: &str = "disk_full";
 
 fn is_full(kind: io::ErrorKind) -> bool {
     matches!(

@@ -336,36 +336,75 @@ fn pages_of_before_are_removed_and_nothing_else() {
     assert!(page(40).exists());
 }
 
-/// Files may be as large as a page, and not as large as the skeleton.
 #[cfg(target_os = "linux")]
-#[test]
-fn a_skeleton_that_does_not_fit_on_the_disk_leaves_the_one_of_before() {
-    let root = with_tree();
-    let dense = ["--internal-vertex-density", "100", "--skeleton"];
-    batch(&root, &dense).exits(0);
-    let files = ["skeleton.png", "skeleton.atlas", "skeleton.json"];
-    let read = || files.map(|file| fs::read(root.path().join("out").join(file)).unwrap());
-    let before = read();
-    // Blocks are of 512 or of 1024 bytes.
-    let most = 2 * before[0].len().next_multiple_of(1024);
-    let report = fs::read(root.path().join("out/report.json")).unwrap();
-    assert!(report.len() < most && most * 2 < before[2].len());
-    let program = env!("CARGO_BIN_EXE_spinelift-mesh");
-    let limited = format!(
-        "ulimit -f {}; exec '{program}' batch art -o out --resume --atlas-padding 9 {}",
-        most / 512,
-        dense.join(" ")
-    );
-    let made = std::process::Command::new("sh")
-        .args(["-c", &limited])
-        .current_dir(root.path())
-        .output()
-        .unwrap();
-    let said = String::from_utf8(made.stderr).unwrap();
-    assert_eq!(made.status.code(), Some(1), "{said}");
-    assert!(said.contains("skeleton.json: no space is left"), "{said}");
-    assert!(read() == before);
-    let left = fs::read_dir(root.path().join("out")).unwrap();
-    let names = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    assert_eq!(names.filter(|name| name.ends_with(".tmp")).count(), 0);
+mod full_disk {
+    use super::*;
+
+    const FILES: [&str; 3] = ["skeleton.png", "skeleton.atlas", "skeleton.json"];
+
+    /// Room for a file as large as this one, but for none twice as large: blocks are of 512 or of
+    /// 1024 bytes.
+    fn room(root: &TempDir, file: &str) -> usize {
+        let bytes = fs::metadata(root.path().join(file)).unwrap().len();
+        bytes.next_multiple_of(1024) as usize
+    }
+
+    /// A batch that can write no file larger than this, or than twice as much.
+    fn limited(root: &TempDir, bytes: usize, args: &[&str]) -> String {
+        let program = env!("CARGO_BIN_EXE_spinelift-mesh");
+        let limited = format!(
+            "ulimit -f {}; exec '{program}' batch art -o out -j 1 {}",
+            bytes / 512,
+            args.join(" ")
+        );
+        let made = std::process::Command::new("sh")
+            .args(["-c", &limited])
+            .current_dir(root.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(made.stderr).unwrap();
+        assert_eq!(made.status.code(), Some(1), "{said}");
+        assert!(said.contains("no space is left"), "{said}");
+        said
+    }
+
+    fn read(root: &TempDir) -> [Vec<u8>; 3] {
+        FILES.map(|file| fs::read(root.path().join("out").join(file)).unwrap())
+    }
+
+    /// There is room for the pages, and none for what refers to them.
+    #[test]
+    fn a_skeleton_that_does_not_fit_leaves_the_one_of_before() {
+        let root = with_tree();
+        let dense = ["--internal-vertex-density", "100", "--skeleton"];
+        batch(&root, &dense).exits(0);
+        let before = read(&root);
+        let most = room(&root, "out/skeleton.png").max(room(&root, "out/report.json"));
+        assert!(2 * most < before[2].len());
+        let again = [&dense[..], &["--resume", "--atlas-padding", "9"]].concat();
+        let said = limited(&root, most, &again);
+        assert!(said.contains("skeleton.json: no space is left"), "{said}");
+        assert!(read(&root) == before);
+        let left = fs::read_dir(root.path().join("out")).unwrap();
+        let names = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        assert_eq!(names.filter(|name| name.ends_with(".tmp")).count(), 0);
+    }
+
+    #[test]
+    fn a_batch_that_it_ends_leaves_the_skeleton_of_before() {
+        let root = tempdir().unwrap();
+        save(root.path(), "art/a.png", &star(32, 3));
+        save(root.path(), "art/x.png", &star(512, 7));
+        let args = ["--interior-spacing", "8", "--skeleton"];
+        batch(&root, &args).exits(0);
+        let before = read(&root);
+        let largest = root.path().join("out/x.png.mesh.json");
+        // A skeleton of the first image alone would fit.
+        let most = room(&root, "out/report.json").max(2 * room(&root, "out/a.png.mesh.json"));
+        let size = fs::metadata(largest).unwrap().len();
+        assert!(2 * most < size as usize, "{most} {size}");
+        let said = limited(&root, most, &args);
+        assert!(said.contains("x.png.mesh.json: no space is left"), "{said}");
+        assert!(read(&root) == before);
+    }
 }

@@ -114,7 +114,7 @@ pub(super) fn write(
         images.push(packed);
     }
     // A part of a skeleton is none.
-    if run.interrupt.requested() || report.totals.not_run > 0 || made.is_empty() {
+    if run.interrupt.requested() || report.is_cut_short() || made.is_empty() {
         return Ok(Vec::new());
     }
     let version = args.spine_version;
