@@ -211,7 +211,7 @@ Exit codes: 0 all done, 1 something failed, 2 wrong usage, 130 stopped by Ctrl-C
 pub(crate) struct SkeletonArgs {
     /// Also write one Spine skeleton of all meshes, with a texture atlas.
     #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true)]
-    #[arg(default_missing_value = "skeleton")]
+    #[arg(default_missing_value = Self::DEFAULT_NAME)]
     pub(crate) skeleton: Option<String>,
     /// The version of Spine that skeleton and atlas are for.
     #[arg(
@@ -245,6 +245,9 @@ fn spine_version() -> impl TypedValueParser<Value = Version> {
 }
 
 impl SkeletonArgs {
+    /// What it is called without a name.
+    pub(crate) const DEFAULT_NAME: &str = "skeleton";
+
     pub(crate) fn layout(&self) -> Layout {
         Layout {
             max_page: self.atlas_size,

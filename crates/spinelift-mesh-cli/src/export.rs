@@ -5,7 +5,13 @@ use crate::recipe::json;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use spinelift_mesh::export::{self, ExportError, Format, Sprite};
 use spinelift_mesh::{Limits, Mesh, Shape};
+use std::ffi::OsStr;
 use std::path::Path;
+
+/// Endings that say what is in a file: those of our formats, and those of their like.
+const ENDINGS: [&str; 12] = [
+    "json", "svg", "png", "obj", "glb", "gltf", "tscn", "scn", "skel", "jpg", "jpeg", "webp",
+];
 
 /// What a mesh is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +38,37 @@ impl OutputFormat {
             .map(|name| Format::named(&name).map_or(OutputFormat::Json, OutputFormat::Other))
     }
 
-    /// Writes the mesh of an image, which lies at a path: first the mesh, then what goes with it.
+    /// What is wrong with writing this format to a file of that name, if its ending is that of
+    /// another format.
+    pub(crate) fn contradicts(self, path: &Path) -> Option<String> {
+        let extension = match self {
+            OutputFormat::Json => Self::JSON,
+            OutputFormat::Other(format) => format.extension(),
+        };
+        let usual = extension.rsplit('.').next()?;
+        let found = path.extension()?.to_str()?.to_ascii_lowercase();
+        let is_other = found != usual && ENDINGS.contains(&&*found);
+        is_other.then(|| {
+            let name = match self {
+                OutputFormat::Json => Self::JSON,
+                OutputFormat::Other(format) => format.name(),
+            };
+            format!(
+                "{} is written as --format {name}, whose files end in .{usual}; programs may not \
+                 read it as .{found}",
+                path.display()
+            )
+        })
+    }
+
+    /// What the file is called that goes with the mesh of an image, if one does.
+    pub(crate) fn material_file(self, path: &Path) -> Option<String> {
+        let is_needed = self == OutputFormat::Other(Format::Obj);
+        is_needed.then(|| export::material_file(&text(path.file_name())))
+    }
+
+    /// Writes the mesh of an image, first the mesh, then what goes with it. The path is where formats
+    /// are to look for the image: Godot from the root of the project, all others beside them.
     pub(crate) fn write(
         self,
         path: &Path,
@@ -44,11 +80,11 @@ impl OutputFormat {
             OutputFormat::Json => return Ok(vec![Written::chosen(json(mesh))]),
             OutputFormat::Other(format) => format,
         };
-        let text = |part: Option<&std::ffi::OsStr>| match part {
-            Some(part) if part != "-" => part.to_string_lossy().into_owned(),
-            _ => "mesh".to_owned(),
+        let name = text(path.file_stem());
+        let texture = match format {
+            Format::Godot => text(Some(path.as_os_str())),
+            _ => text(path.file_name()),
         };
-        let (name, texture) = (text(path.file_stem()), text(path.file_name()));
         let shape = Shape::from(mesh);
         let sprite = Sprite {
             name: &name,
@@ -57,13 +93,21 @@ impl OutputFormat {
         };
         let mesh = export::write(format, &sprite, Some(image), limits)?;
         let mut files = vec![Written::chosen(mesh)];
-        if format == Format::Obj {
+        if let Some(name) = self.material_file(path) {
             files.push(Written {
-                own_name: Some(export::material_file(&sprite)),
+                own_name: Some(name),
                 bytes: export::material(&sprite),
             });
         }
         Ok(files)
+    }
+}
+
+/// A part of a path; standard input has none.
+fn text(part: Option<&OsStr>) -> String {
+    match part {
+        Some(part) if part != "-" => part.to_string_lossy().into_owned(),
+        _ => "mesh".to_owned(),
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct Problem {
 }
 
 /// The reason in the details of a [`Problem`].
-const DISK_FULL: &str = "disk_full";
+pub(crate) const DISK_FULL: &str = "disk_full";
 
 fn is_full(kind: io::ErrorKind) -> bool {
     matches!(
@@ -161,7 +161,12 @@ impl Problem {
                 format!("cannot write {name}: it is a folder"),
                 "Name a file in it instead.".to_owned(),
             ),
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => (
+            io::ErrorKind::ReadOnlyFilesystem => (
+                format!("cannot write {name}: its disk can only be read (mounted read-only)"),
+                "Name a place on another disk, or mount this one so that it can be written to."
+                    .to_owned(),
+            ),
+            io::ErrorKind::PermissionDenied => (
                 format!("cannot write {name}: no permission to write in {folder}"),
                 "Give yourself permission to write there, or name another place.".to_owned(),
             ),
@@ -220,5 +225,15 @@ mod tests {
             "{}",
             problem.message
         );
+    }
+
+    #[test]
+    fn a_disk_that_can_only_be_read_is_no_matter_of_permission() {
+        let error = io::Error::from(io::ErrorKind::ReadOnlyFilesystem);
+        let problem = Problem::writing(Path::new("out/mesh.json"), &error);
+        assert!(problem.message.contains("read-only"), "{}", problem.message);
+        for text in [problem.message, problem.advice] {
+            assert!(!text.contains("permission"), "{text}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::cli::GenerateArgs;
 use crate::console::{Console, duration};
+use crate::export::OutputFormat;
 use crate::failure::{Failure, Problem};
 use crate::interrupt::Interrupt;
 use crate::measures::Measures;
@@ -20,6 +21,7 @@ const MAX_IMAGE_BYTES: u64 = 1 << 30;
 pub(crate) fn run(args: GenerateArgs, console: &mut Console) -> Result<(), Failure> {
     let source = Source::from(args.image);
     check_places(&source, &args.output, args.preview.as_ref())?;
+    warn_of_format(args.format, &args.output, &source, console);
     let recipe = Recipe::read(args.parameters, &args.limits, console)?;
     let image = source.read()?;
     let interrupt = Interrupt::install().map_err(|error| {
@@ -49,7 +51,7 @@ pub(crate) fn run(args: GenerateArgs, console: &mut Console) -> Result<(), Failu
     });
     let written = args
         .format
-        .write(source.path(), &image, &mesh, &recipe.limits)
+        .write(source.file_name(), &image, &mesh, &recipe.limits)
         .map_err(|problem| problem.about(&source.name()))?;
     let mut outputs = Vec::with_capacity(3);
     for file in written {
@@ -86,6 +88,30 @@ pub(crate) fn run(args: GenerateArgs, console: &mut Console) -> Result<(), Failu
     Ok(())
 }
 
+/// Tells what will be written and may not be what is expected.
+fn warn_of_format(
+    format: OutputFormat,
+    output: &Destination,
+    source: &Source,
+    console: &mut Console,
+) {
+    match output {
+        Destination::File(path) => {
+            if let Some(contradiction) = format.contradicts(path) {
+                console.warning(contradiction);
+            }
+        }
+        Destination::Stdout => {
+            if let Some(material) = format.material_file(source.file_name()) {
+                console.warning(format_args!(
+                    "the OBJ names {material}, which is written beside a file alone: \
+                     -o mesh.obj"
+                ));
+            }
+        }
+    }
+}
+
 /// What goes with a mesh stands beside it; beside standard output there is no place.
 fn place_of(own_name: Option<String>, output: &Destination) -> Option<Destination> {
     match (own_name, output) {
@@ -112,10 +138,11 @@ impl From<PathBuf> for Source {
 }
 
 impl Source {
-    fn path(&self) -> &Path {
+    /// What formats look for beside them.
+    fn file_name(&self) -> &Path {
         match self {
             Source::Stdin => Path::new("-"),
-            Source::File(path) => path,
+            Source::File(path) => path.file_name().map_or(path, Path::new),
         }
     }
 

@@ -46,7 +46,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             let mut console = Console::new(args.quiet);
             batch::run(args, &mut console)
         }
-        Some(Command::Inspect(args)) => inspect::run(&args),
+        Some(Command::Inspect(args)) => inspect::run(&args, &mut Console::new(false)),
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Health(args)) => health::run(&args),
         Some(Command::Demo(args)) => demo::run(args),

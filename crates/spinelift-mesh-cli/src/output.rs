@@ -6,6 +6,7 @@ use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use tempfile::TempPath;
 
 /// Where a result goes: a file, or standard output for `-`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,38 +46,73 @@ impl Destination {
 /// Writes a file beside its place, then moves it there: it is seen whole or not at all, and an
 /// older one stays as it was until then.
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    replace_file(path, bytes).map_err(|error| Problem::writing(path, &error))
+    Staged::new(path, bytes)?.place()
 }
 
-fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // Behind a symbolic link is the file to be replaced; the link stays.
-    let target = fs::canonicalize(path);
-    let path = target.as_deref().unwrap_or(path);
-    let existing = fs::metadata(path).ok();
-    match &existing {
-        Some(metadata) if metadata.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
-        // A device or a pipe cannot be replaced.
-        Some(metadata) if !metadata.is_file() => {
-            return OpenOptions::new().write(true).open(path)?.write_all(bytes);
+/// A file that is written and not yet in its place. Dropped, it leaves nothing behind.
+pub(crate) struct Staged<'a> {
+    /// As the user names it.
+    path: PathBuf,
+    /// What is replaced.
+    target: PathBuf,
+    content: Content<'a>,
+}
+
+enum Content<'a> {
+    Aside(TempPath),
+    /// For a device or a pipe, which cannot be replaced.
+    Stream(&'a [u8]),
+}
+
+impl<'a> Staged<'a> {
+    pub(crate) fn new(path: &Path, bytes: &'a [u8]) -> Result<Self, Problem> {
+        // Behind a symbolic link is the file to be replaced; the link stays.
+        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let content =
+            Content::of(&target, bytes).map_err(|error| Problem::writing(path, &error))?;
+        Ok(Staged {
+            path: path.to_owned(),
+            target,
+            content,
+        })
+    }
+
+    pub(crate) fn place(self) -> Result<(), Problem> {
+        let placed = match self.content {
+            Content::Aside(file) => file.persist(&self.target).map_err(io::Error::from),
+            Content::Stream(bytes) => OpenOptions::new()
+                .write(true)
+                .open(&self.target)
+                .and_then(|mut stream| stream.write_all(bytes)),
+        };
+        placed.map_err(|error| Problem::writing(&self.path, &error))
+    }
+}
+
+impl<'a> Content<'a> {
+    fn of(target: &Path, bytes: &'a [u8]) -> io::Result<Self> {
+        let existing = fs::metadata(target).ok();
+        match &existing {
+            Some(metadata) if metadata.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+            Some(metadata) if !metadata.is_file() => return Ok(Content::Stream(bytes)),
+            _ => {}
         }
-        _ => {}
+        let folder = match target.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".spinelift-mesh-").suffix(".tmp");
+        // Less the umask, as for any new file.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = builder.tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        if let Some(metadata) = existing {
+            file.as_file().set_permissions(metadata.permissions())?;
+        }
+        Ok(Content::Aside(file.into_temp_path()))
     }
-    let folder = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".spinelift-mesh-").suffix(".tmp");
-    // Less the umask, as for any new file.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    if let Some(metadata) = existing {
-        file.as_file().set_permissions(metadata.permissions())?;
-    }
-    file.persist(path)?;
-    Ok(())
 }
 
 pub(crate) fn write_stdout(bytes: &[u8]) -> Result<(), Failure> {
@@ -115,6 +151,21 @@ mod tests {
             write_file(&path, text.as_bytes()).expect("written");
             assert_eq!(fs::read_to_string(&path).expect("readable"), text);
         }
+        assert_eq!(names(folder.path()), ["mesh.json"]);
+    }
+
+    #[test]
+    fn what_is_staged_is_seen_when_it_is_placed_and_leaves_nothing_otherwise() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("mesh.json");
+        write_file(&path, b"old").expect("written");
+        let staged = Staged::new(&path, b"new").expect("written");
+        assert_eq!(fs::read(&path).expect("readable"), b"old");
+        drop(staged);
+        assert_eq!(names(folder.path()), ["mesh.json"]);
+        let staged = Staged::new(&path, b"new").expect("written");
+        staged.place().expect("placed");
+        assert_eq!(fs::read(&path).expect("readable"), b"new");
         assert_eq!(names(folder.path()), ["mesh.json"]);
     }
 

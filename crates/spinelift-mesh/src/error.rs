@@ -120,6 +120,9 @@ pub enum ContourError {
     /// No pixel is left after blur and threshold.
     #[error("no visible pixel is left after thresholding")]
     NothingVisible,
+    /// No pixel has an alpha of at least `alpha_threshold`, so that a cover has nothing to cover.
+    #[error("no pixel is visible: none has an alpha of at least alpha_threshold")]
+    NothingToCover,
     /// Every contour is smaller than `min_contour_area`.
     #[error("the largest contour has an area of {largest} px², below min_contour_area = {minimum}")]
     TooSmall {
@@ -219,6 +222,9 @@ impl MeshError {
             MeshError::ContourExtraction(ContourError::NothingVisible) => {
                 "Lower binary_threshold or alpha_threshold, or check that the image is not fully transparent."
             }
+            MeshError::ContourExtraction(ContourError::NothingToCover) => {
+                "Lower alpha_threshold, or check that the image is not fully transparent."
+            }
             MeshError::ContourExtraction(ContourError::TooSmall { .. }) => {
                 "Lower min_contour_area (to 1 at the least; what is one pixel wide has no area), or lower binary_threshold so that more pixels count."
             }
@@ -309,7 +315,9 @@ impl ImageLoadError {
 impl ContourError {
     fn details(&self) -> Value {
         match self {
-            ContourError::NothingVisible => json!({ "reason": "nothing_visible" }),
+            ContourError::NothingVisible | ContourError::NothingToCover => {
+                json!({ "reason": "nothing_visible" })
+            }
             ContourError::TooSmall { largest, minimum } => json!({
                 "reason": "too_small",
                 "largest_contour_area": largest,

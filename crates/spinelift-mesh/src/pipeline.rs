@@ -140,7 +140,7 @@ impl Run<'_> {
         let mask = &masks.foreground;
         let art = Art::new(mask, parameters, &mut Watch::new(observer))
             .map_err(|stopped| stopped_in(Step::FindMainContour, stopped))?
-            .ok_or(ContourError::NothingVisible)?;
+            .ok_or(ContourError::NothingToCover)?;
 
         begin(Step::SimplifyContour, observer)?;
         let mut watch = Watch::new(observer);

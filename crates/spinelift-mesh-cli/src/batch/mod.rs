@@ -29,6 +29,7 @@ pub(crate) fn run(args: BatchArgs, console: &mut Console) -> Result<(), Failure>
     skeleton::check(&args)?;
     let recipe = Recipe::read(args.parameters, &args.limits, console)?;
     let plan = Plan::new(&args.inputs, &args.output)?;
+    skeleton::check_files(&args.skeleton, &plan, &args.format, &args.output)?;
     let folder = args.output.as_path();
     fs::create_dir_all(folder)
         .map_err(|error| Problem::writing(&folder.join(FILE_NAME), &error))?;

@@ -35,14 +35,16 @@ impl PlannedImage {
         self.with_suffix(".mesh.svg")
     }
 
-    /// `None` for what [`Self::mesh`] is already.
-    pub(crate) fn export(&self, format: OutputFormat) -> Option<PathBuf> {
-        match format {
-            OutputFormat::Json => None,
-            OutputFormat::Other(format) => {
-                Some(self.with_suffix(&format!(".{}", format.extension())))
-            }
-        }
+    /// Where the files of a format go, in the order in which they are written. None for what
+    /// [`Self::mesh`] is already.
+    pub(crate) fn exports(&self, format: OutputFormat) -> Vec<PathBuf> {
+        let OutputFormat::Other(kind) = format else {
+            return Vec::new();
+        };
+        let mesh = self.with_suffix(&format!(".{}", kind.extension()));
+        let material = format.material_file(&self.place);
+        let material = material.map(|name| mesh.with_file_name(name));
+        std::iter::once(mesh).chain(material).collect()
     }
 
     fn with_suffix(&self, suffix: &str) -> PathBuf {

@@ -1,6 +1,6 @@
 //! `report.json`: what became of every image, and what `--resume` goes by.
 
-use crate::failure::Problem;
+use crate::failure::{DISK_FULL, Problem};
 use crate::output::write_file;
 use crate::recipe::Recipe;
 use serde::{Deserialize, Serialize};
@@ -145,6 +145,15 @@ impl Report {
             totals: Totals::default(),
             images: Vec::new(),
         }
+    }
+
+    /// Whether an image failed for want of space: then no more was done.
+    pub(crate) fn is_cut_short(&self) -> bool {
+        let errors = self
+            .images
+            .iter()
+            .filter_map(|record| record.error.as_ref());
+        { errors }.any(|error| error.details["reason"] == DISK_FULL)
     }
 
     pub(crate) fn write(&self, folder: &Path) -> Result<(), Problem> {

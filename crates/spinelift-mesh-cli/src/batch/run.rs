@@ -105,7 +105,7 @@ impl Run<'_> {
         let exports: Vec<PathBuf> = self
             .formats
             .iter()
-            .filter_map(|format| image.export(*format))
+            .flat_map(|format| image.exports(*format))
             .collect();
         let wanted = Wanted {
             preview: self.preview,
@@ -171,15 +171,12 @@ impl Run<'_> {
     ) -> Result<BTreeMap<String, u64>, Problem> {
         let mut exports = BTreeMap::new();
         for format in self.formats {
-            let Some(place) = image.export(*format) else {
+            let places = image.exports(*format);
+            if places.is_empty() {
                 continue;
-            };
-            let files = format.write(&image.input, bytes, mesh, &self.recipe.limits)?;
-            for file in files {
-                let place = match file.own_name {
-                    Some(name) => place.with_file_name(name),
-                    None => place.clone(),
-                };
+            }
+            let files = format.write(&image.place, bytes, mesh, &self.recipe.limits)?;
+            for (place, file) in places.into_iter().zip(files) {
                 self.write(&place, &file.bytes)?;
                 exports.insert(
                     place.to_string_lossy().into_owned(),

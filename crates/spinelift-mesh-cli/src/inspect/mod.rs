@@ -1,21 +1,21 @@
 //! `spinelift-mesh inspect`: how good a mesh is, whoever made it.
 
+mod images;
 mod table;
 
 use crate::cli::InspectArgs;
+use crate::console::Console;
 use crate::failure::{Failure, Problem};
 use crate::generate::{Source, read_image};
 use crate::output::write_stdout;
 use serde::Serialize;
 use spinelift_mesh::image::ImageHeader;
-use spinelift_mesh::import::{Document, SpineMesh};
+use spinelift_mesh::import::{Document, ResultMesh, SpineMesh};
 use spinelift_mesh::quality::Quality;
 use spinelift_mesh::shape::ShapeError;
 use spinelift_mesh::{Limits, MeshError, Shape};
-use std::path::{Path, PathBuf};
-
-/// What an image of a skeleton may be called.
-const EXTENSIONS: [&str; 4] = ["png", "webp", "jpg", "jpeg"];
+use std::ffi::OsStr;
+use std::path::Path;
 
 /// What is known of one mesh.
 #[derive(Debug, Serialize)]
@@ -36,8 +36,15 @@ struct Attachment {
     name: String,
 }
 
-pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &InspectArgs, console: &mut Console) -> Result<(), Failure> {
     let limits = args.limits.limits();
+    if args.mesh.is_dir() {
+        return Err(a_folder(
+            &args.mesh,
+            "Name the JSON of a mesh, or of a Spine skeleton.",
+        )
+        .into());
+    }
     let source = Source::from(args.mesh.clone());
     let document = Document::read(&source.read()?, &limits).map_err(|error| {
         Problem::new(
@@ -46,29 +53,37 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
             "Name the JSON of a mesh, or of a Spine skeleton (not its binary form).",
         )
     })?;
-    let reports = match document {
-        Document::Mesh(mesh) => {
-            if let Some(name) = &args.attachment {
-                let message = format!(
-                    "{} has no attachments, so --attachment {name} names none",
-                    source.name()
-                );
-                return Err(Failure::Usage(message));
-            }
-            let of = Of {
-                attachment: None,
-                size: mesh.size,
-                tolerance: 0,
-            };
-            vec![measure(&args.image, of, &limits, |size| mesh.shape(size))?]
-        }
+    let measured = match document {
+        Document::Mesh(mesh) => vec![inspect_mesh(args, &source.name(), &mesh, &limits)?],
         Document::Spine(meshes) => inspect_skeleton(args, &source.name(), &meshes, &limits)?,
     };
-    let text = match args.json {
-        true => json(&reports),
-        false => table::of(&reports),
-    };
-    write_stdout(text.as_bytes())
+    let mut reports = Vec::with_capacity(measured.len());
+    let mut is_whole = true;
+    for report in measured {
+        match report {
+            Ok(report) => reports.push(report),
+            Err(problem) => {
+                console.error(problem.code, &problem.message, &problem.advice);
+                is_whole = false;
+            }
+        }
+    }
+    if !reports.is_empty() {
+        let text = match args.json {
+            true => json(&reports),
+            false => table::of(&reports),
+        };
+        write_stdout(text.as_bytes())?;
+    }
+    match is_whole {
+        true => Ok(()),
+        false => Err(Failure::Reported),
+    }
+}
+
+fn a_folder(path: &Path, advice: &str) -> Problem {
+    let message = format!("{} is a folder, not a file", path.display());
+    Problem::new("INPUT_NOT_READABLE", message, advice)
 }
 
 fn json(reports: &[Report]) -> String {
@@ -77,43 +92,77 @@ fn json(reports: &[Report]) -> String {
     json + "\n"
 }
 
+fn inspect_mesh(
+    args: &InspectArgs,
+    file: &str,
+    mesh: &ResultMesh,
+    limits: &Limits,
+) -> Result<Result<Report, Problem>, Failure> {
+    if let Some(name) = &args.attachment {
+        return Err(Failure::Usage(format!(
+            "{file} has no attachments, so --attachment {name} names none"
+        )));
+    }
+    if args.image.is_dir() {
+        let advice = "It is one mesh: name the image that it was made of.";
+        return Err(a_folder(&args.image, advice).into());
+    }
+    let of = Of {
+        attachment: None,
+        size: mesh.size,
+        tolerance: 0,
+    };
+    Ok(measure(&args.image, of, limits, |size| mesh.shape(size)))
+}
+
+/// What is found of each mesh that is meant; one that cannot be measured does not keep the others
+/// from it.
 fn inspect_skeleton(
     args: &InspectArgs,
     file: &str,
     meshes: &[SpineMesh],
     limits: &Limits,
-) -> Result<Vec<Report>, Failure> {
-    let is_folder = args.image.is_dir();
-    let stem = args.image.file_stem().map(|stem| stem.to_string_lossy());
-    let is_meant = |mesh: &&SpineMesh| match (&args.attachment, &stem) {
-        (Some(name), _) => mesh.name == *name,
-        (None, _) if is_folder || meshes.len() == 1 => true,
-        (None, Some(stem)) => mesh.path.rsplit('/').next() == Some(stem),
-        (None, None) => false,
-    };
-    let meant: Vec<_> = meshes.iter().filter(is_meant).collect();
+) -> Result<Vec<Result<Report, Problem>>, Failure> {
+    let meant = meant(args, meshes);
     if meant.is_empty() {
         return Err(none_meant(args, file, meshes).into());
     }
-    meant
-        .into_iter()
-        .map(|mesh| {
-            let image = match is_folder {
-                true => image_of(mesh, &args.image)?,
-                false => args.image.clone(),
-            };
-            let of = Of {
-                attachment: Some(Attachment {
-                    skin: mesh.skin.clone(),
-                    slot: mesh.slot.clone(),
-                    name: mesh.name.clone(),
-                }),
-                size: mesh.size,
-                tolerance: 1,
-            };
-            measure(&image, of, limits, |size| mesh.shape(size)).map_err(Failure::from)
-        })
-        .collect()
+    let inspect = |mesh: &SpineMesh| {
+        let image = match args.image.is_dir() {
+            true => images::find(mesh, &args.image)?,
+            false => args.image.clone(),
+        };
+        let of = Of {
+            attachment: Some(Attachment {
+                skin: mesh.skin.clone(),
+                slot: mesh.slot.clone(),
+                name: mesh.name.clone(),
+            }),
+            size: mesh.size,
+            tolerance: 1,
+        };
+        measure(&image, of, limits, |size| mesh.shape(size))
+    };
+    Ok(meant.into_iter().map(inspect).collect())
+}
+
+fn meant<'a>(args: &InspectArgs, meshes: &'a [SpineMesh]) -> Vec<&'a SpineMesh> {
+    if let Some(name) = &args.attachment {
+        return meshes.iter().filter(|mesh| mesh.name == *name).collect();
+    }
+    if args.image.is_dir() || meshes.len() == 1 {
+        return meshes.iter().collect();
+    }
+    let called = |name: Option<&OsStr>| -> Vec<&SpineMesh> {
+        let name = name.map(OsStr::to_string_lossy);
+        let is_called = |mesh: &&SpineMesh| mesh.path.rsplit('/').next() == name.as_deref();
+        meshes.iter().filter(is_called).collect()
+    };
+    // Where images differ by their extensions alone, these are part of the names.
+    match called(args.image.file_stem()) {
+        none if none.is_empty() => called(args.image.file_name()),
+        some => some,
+    }
 }
 
 fn none_meant(args: &InspectArgs, file: &str, meshes: &[SpineMesh]) -> Problem {
@@ -132,22 +181,6 @@ fn none_meant(args: &InspectArgs, file: &str, meshes: &[SpineMesh]) -> Problem {
         format!("{file} has no mesh{wanted}"),
         advice,
     )
-}
-
-fn image_of(mesh: &SpineMesh, folder: &Path) -> Result<PathBuf, Problem> {
-    let with = |extension: &str| folder.join(format!("{}.{extension}", mesh.path));
-    let found = EXTENSIONS.into_iter().map(with).find(|path| path.is_file());
-    found.ok_or_else(|| {
-        Problem::new(
-            "INPUT_NOT_READABLE",
-            format!(
-                "there is no image {} for the mesh {}",
-                with("png").display(),
-                mesh.name
-            ),
-            "Name the folder of images that the skeleton is made for.",
-        )
-    })
 }
 
 /// What a file says of a mesh.

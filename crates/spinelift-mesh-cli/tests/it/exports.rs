@@ -92,6 +92,46 @@ fn an_obj_has_its_material_beside_it() {
 }
 
 #[test]
+fn materials_of_like_names_stay_apart() {
+    let root = tempdir().unwrap();
+    let images = ["a b.png", "a_b.png", "a=20b.png"];
+    for image in images {
+        save(root.path(), &format!("art/{image}"), &star(48, 4));
+    }
+    batch(&root, &["-f", "obj"]).exits(0);
+    for image in images {
+        let read = |file: &str| fs::read_to_string(root.path().join("out").join(file)).unwrap();
+        let obj = read(&format!("{image}.obj"));
+        let material = obj.lines().next().unwrap().strip_prefix("mtllib ").unwrap();
+        assert_eq!(material.split_whitespace().count(), 1, "{material}");
+        let material = read(material);
+        assert!(
+            material.contains(&format!("map_Kd {image}\n")),
+            "{material}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_ends_like_another_format_is_warned_of() {
+    let folder = with_star();
+    let written = |file: &str, format: &str| {
+        let args = ["generate", "star.png", "-f", format, "-o", file];
+        run(folder.path(), &args).exits(0)
+    };
+    written("x.gltf", "gltf").says(&["warning", "x.gltf", "end in .glb"]);
+    written("x.png", "json").says(&["warning", "x.png", "end in .json"]);
+    written("x.SKEL", "spine").says(&["warning", "x.SKEL", "end in .json"]);
+    for (file, format) in [("x.GLB", "gltf"), ("x.spine", "spine"), ("x", "json")] {
+        let run = written(file, format);
+        assert!(!run.stderr.contains("warning"), "{}", run.stderr);
+    }
+    run(folder.path(), &["generate", "star.png", "-f", "obj"])
+        .exits(0)
+        .says(&["warning", "star.png.mtl", "-o mesh.obj"]);
+}
+
+#[test]
 fn an_image_without_a_name_makes_a_mesh() {
     let folder = with_star();
     let run = run_with_input(
@@ -137,9 +177,11 @@ fn a_batch_writes_formats_and_makes_what_is_missing() {
 
     all.push("--resume");
     batch(&root, &all).exits(0).says(&["0 done, 4 skipped"]);
-    fs::remove_file(root.path().join("out/hero/head.png.glb")).unwrap();
-    batch(&root, &all).exits(0).says(&["1 done, 3 skipped"]);
-    assert!(made("glb"));
+    for extension in ["glb", "mtl"] {
+        fs::remove_file(root.path().join(format!("out/hero/head.png.{extension}"))).unwrap();
+        batch(&root, &all).exits(0).says(&["1 done, 3 skipped"]);
+        assert!(made(extension));
+    }
 }
 
 #[test]
@@ -220,8 +262,149 @@ fn a_skeleton_that_cannot_be_is_refused() {
     batch(&root, &["--skeleton", "--atlas-size", "16"])
         .exits(1)
         .says(&["error[EXPORT_FAILED]", "hero/hand", "--atlas-size"]);
+    let rounded = ["--skeleton", "--atlas-size", "63", "--atlas-powers-of-two"];
+    batch(&root, &rounded)
+        .exits(1)
+        .says(&["rounds --atlas-size 63 down to 32: allow for 64"]);
+    batch(&root, &["--skeleton", "hero"])
+        .exits(2)
+        .says(&["there is no file hero", "--skeleton=hero"]);
     run(root.path(), &["batch", "art", "-o", "art", "--skeleton"])
         .exits(2)
         .says(&["another folder"]);
     assert!(!Path::new(&root.path().join("art/report.json")).exists());
+}
+
+#[test]
+fn scenes_of_a_tree_name_images_by_their_folders() {
+    let root = with_tree();
+    batch(&root, &["-f", "godot"]).exits(0);
+    let scene = |path: &str| fs::read_to_string(root.path().join("out").join(path)).unwrap();
+    assert!(scene("hero/head.png.tscn").contains("path=\"res://hero/head.png\""));
+    assert!(scene("tree.png.tscn").contains("path=\"res://tree.png\""));
+    // One image alone says nothing of a project.
+    let alone = generate(&root, &["art/hero/head.png", "-f", "godot"]).exits(0);
+    let alone = String::from_utf8(alone.stdout).unwrap();
+    assert!(alone.contains("path=\"res://head.png\""), "{alone}");
+}
+
+#[test]
+fn a_skeleton_takes_the_place_of_no_result_and_no_image() {
+    let root = with_tree();
+    for args in [
+        &["--skeleton=tree.png.mesh"][..],
+        &["--skeleton=TREE.png.mesh", "-f", "obj"],
+        &["--skeleton=tree.png.spine", "-f", "spine"],
+        &["--skeleton=tree.png.mesh", "-f", "png"],
+    ] {
+        batch(&root, args)
+            .exits(2)
+            .says(&["out/tree.png.", "art/tree.png", "--skeleton=hero"]);
+    }
+    assert!(!root.path().join("out").exists());
+    batch(&root, &["--skeleton=tree.png.spine"]).exits(0);
+    let before = fs::read(root.path().join("art/tree.png")).unwrap();
+    let args = ["batch", "art/tree.png", "-o", "art", "--skeleton=tree"];
+    run(root.path(), &args)
+        .exits(2)
+        .says(&["the image art/tree.png"]);
+    assert_eq!(fs::read(root.path().join("art/tree.png")).unwrap(), before);
+}
+
+#[test]
+fn pages_of_before_are_removed_and_nothing_else() {
+    let root = with_tree();
+    batch(&root, &["--skeleton", "--atlas-size", "96"]).exits(0);
+    let pages = || {
+        let atlas = fs::read_to_string(root.path().join("out/skeleton.atlas")).unwrap();
+        atlas
+            .lines()
+            .filter(|line| line.ends_with("png") && line.starts_with("skel"))
+            .count()
+    };
+    let page = |number: usize| root.path().join(format!("out/skeleton-{number}.png"));
+    let last = pages();
+    assert!(last > 1 && page(last).exists());
+    // No atlas names this one.
+    save(root.path(), "out/skeleton-40.png", b"precious");
+    batch(&root, &["--skeleton"]).exits(0);
+    assert_eq!(pages(), 1);
+    assert!(root.path().join("out/skeleton.png").exists());
+    for number in 2..=last {
+        assert!(!page(number).exists(), "{number}");
+    }
+    assert!(page(40).exists());
+}
+
+#[cfg(target_os = "linux")]
+mod full_disk {
+    use super::*;
+
+    const FILES: [&str; 3] = ["skeleton.png", "skeleton.atlas", "skeleton.json"];
+
+    /// Room for a file as large as this one, but for none twice as large: blocks are of 512 or of
+    /// 1024 bytes.
+    fn room(root: &TempDir, file: &str) -> usize {
+        let bytes = fs::metadata(root.path().join(file)).unwrap().len();
+        bytes.next_multiple_of(1024) as usize
+    }
+
+    /// A batch that can write no file larger than this, or than twice as much.
+    fn limited(root: &TempDir, bytes: usize, args: &[&str]) -> String {
+        let program = env!("CARGO_BIN_EXE_spinelift-mesh");
+        let limited = format!(
+            "ulimit -f {}; exec '{program}' batch art -o out -j 1 {}",
+            bytes / 512,
+            args.join(" ")
+        );
+        let made = std::process::Command::new("sh")
+            .args(["-c", &limited])
+            .current_dir(root.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(made.stderr).unwrap();
+        assert_eq!(made.status.code(), Some(1), "{said}");
+        assert!(said.contains("no space is left"), "{said}");
+        said
+    }
+
+    fn read(root: &TempDir) -> [Vec<u8>; 3] {
+        FILES.map(|file| fs::read(root.path().join("out").join(file)).unwrap())
+    }
+
+    /// There is room for the pages, and none for what refers to them.
+    #[test]
+    fn a_skeleton_that_does_not_fit_leaves_the_one_of_before() {
+        let root = with_tree();
+        let dense = ["--internal-vertex-density", "100", "--skeleton"];
+        batch(&root, &dense).exits(0);
+        let before = read(&root);
+        let most = room(&root, "out/skeleton.png").max(room(&root, "out/report.json"));
+        assert!(2 * most < before[2].len());
+        let again = [&dense[..], &["--resume", "--atlas-padding", "9"]].concat();
+        let said = limited(&root, most, &again);
+        assert!(said.contains("skeleton.json: no space is left"), "{said}");
+        assert!(read(&root) == before);
+        let left = fs::read_dir(root.path().join("out")).unwrap();
+        let names = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        assert_eq!(names.filter(|name| name.ends_with(".tmp")).count(), 0);
+    }
+
+    #[test]
+    fn a_batch_that_it_ends_leaves_the_skeleton_of_before() {
+        let root = tempdir().unwrap();
+        save(root.path(), "art/a.png", &star(32, 3));
+        save(root.path(), "art/x.png", &star(512, 7));
+        let args = ["--interior-spacing", "8", "--skeleton"];
+        batch(&root, &args).exits(0);
+        let before = read(&root);
+        let largest = root.path().join("out/x.png.mesh.json");
+        // A skeleton of the first image alone would fit.
+        let most = room(&root, "out/report.json").max(2 * room(&root, "out/a.png.mesh.json"));
+        let size = fs::metadata(largest).unwrap().len();
+        assert!(2 * most < size as usize, "{most} {size}");
+        let said = limited(&root, most, &args);
+        assert!(said.contains("x.png.mesh.json: no space is left"), "{said}");
+        assert!(read(&root) == before);
+    }
 }

@@ -106,6 +106,75 @@ fn meshes_of_a_skeleton_are_found_by_their_images() {
     );
 }
 
+/// As `batch` names them: with the extension where two images differ by that alone.
+#[test]
+fn all_that_a_batch_packs_is_found() {
+    let folder = folder();
+    save(folder.path(), "all/UP.PNG", &star(64, 3));
+    save(folder.path(), "all/deep/rocket.png", &star(64, 4));
+    save(folder.path(), "all/deep/rocket.webp", &star(48, 5));
+    let args = ["batch", "-q", "all", "-o", "made", "--skeleton"];
+    run(folder.path(), &args).exits(0);
+    let skeleton = "made/skeleton.json";
+    let images = |found: &Value| -> Vec<String> {
+        let found = found.as_array().unwrap().iter();
+        found
+            .map(|report| report["image"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let all = inspect(&folder, &[skeleton, "all", "--json"])
+        .exits(0)
+        .json();
+    let expected = ["all/UP.PNG", "all/deep/rocket.png", "all/deep/rocket.webp"];
+    assert_eq!(images(&all), expected);
+    for image in expected {
+        let one = inspect(&folder, &[skeleton, image, "--json"])
+            .exits(0)
+            .json();
+        assert_eq!(images(&one), [image]);
+    }
+}
+
+#[test]
+fn a_missing_image_keeps_no_other_mesh_from_being_measured() {
+    let folder = folder();
+    fs::remove_file(folder.path().join("art/moon.png")).unwrap();
+    let found = inspect(&folder, &["out/skeleton.json", "art", "--json"])
+        .exits(1)
+        .says(&[
+            "error[INPUT_NOT_READABLE]",
+            "art/moon.png for the mesh moon",
+        ])
+        .json();
+    assert_eq!(found.as_array().unwrap().len(), 1);
+    assert_eq!(found[0]["attachment"]["name"], "star");
+    // Nor does one that is another.
+    save(folder.path(), "art/moon.png", &star(32, 3));
+    inspect(&folder, &["out/skeleton.json", "art", "--json"])
+        .exits(1)
+        .says(&["error[OTHER_IMAGE]", "art/moon.png has 32 x 32"]);
+}
+
+/// Its vertices are measured where they were before seven decimals were kept of them.
+#[test]
+fn a_cover_in_a_skeleton_loses_nothing() {
+    let folder = folder();
+    let cover = ["--outline", "cover", "--max-vertices", "9", "--skeleton"];
+    let args = [&["batch", "-q", "art", "-o", "cover"], &cover[..]].concat();
+    run(folder.path(), &args).exits(0);
+    let found = inspect(&folder, &["cover/skeleton.json", "art", "--json"])
+        .exits(0)
+        .json();
+    for (report, name) in found.as_array().unwrap().iter().zip(["moon", "star"]) {
+        let made = json_file(&folder.path().join(format!("cover/{name}.png.mesh.json")));
+        for count in ["pixels_lost", "pixels_cut", "visible_pixels"] {
+            let expected = &made["metadata"]["quality"][count];
+            assert_eq!(report["quality"][count], *expected, "{name} {count}");
+        }
+        assert_eq!(report["quality"]["pixels_lost"], 0);
+    }
+}
+
 /// As another program writes it: weights, a link, and numbers of a skeleton that was scaled.
 #[test]
 fn weights_and_links_of_a_skeleton_are_no_matter() {
@@ -167,7 +236,7 @@ fn what_cannot_be_inspected_is_told() {
         "wrong.json",
         br#"{"vertices": [[0, 0]], "triangles": [[0, 1, 2]]}"#,
     );
-    let cases: [(&[&str], i32, &[&str]); 10] = [
+    let cases: [(&[&str], i32, &[&str]); 12] = [
         (&["none.json", "art/star.png"], 1, &["none.json", "hint: "]),
         (
             &["list.json", "art/star.png"],
@@ -200,6 +269,16 @@ fn what_cannot_be_inspected_is_told() {
             &["out/skeleton.json", "out"],
             1,
             &["there is no image out/moon.png"],
+        ),
+        (
+            &["mesh.json", "art"],
+            1,
+            &["art is a folder", "name the image that it was made of"],
+        ),
+        (
+            &["art", "art/star.png"],
+            1,
+            &["art is a folder", "the JSON of a mesh"],
         ),
         (
             &["mesh.json", "art/star.png", "--attachment", "x"],

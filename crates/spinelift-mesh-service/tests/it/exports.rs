@@ -60,7 +60,7 @@ async fn a_result_comes_in_the_format_that_is_asked_for() {
             "{\"skeleton\":{\"spine\":\"3.8",
         ),
         ("svg", "image/svg+xml", "a_b.svg", "<svg"),
-        ("obj", "model/obj", "a_b.obj", "mtllib a_b.png.mtl"),
+        ("obj", "model/obj", "a_b.obj", "mtllib a=3Ab.png.mtl"),
         (
             "godot",
             "text/plain; charset=utf-8",

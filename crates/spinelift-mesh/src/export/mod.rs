@@ -191,10 +191,10 @@ pub fn material(sprite: &Sprite<'_>) -> Vec<u8> {
     obj::material(sprite).into_bytes()
 }
 
-/// What the file of [`material`] must be called.
+/// What the file of [`material`] must be called, by [`Sprite::texture`]: no two textures share it.
 #[must_use]
-pub fn material_file(sprite: &Sprite<'_>) -> String {
-    obj::material_file(sprite)
+pub fn material_file(texture: &str) -> String {
+    obj::material_file(texture)
 }
 
 /// A number with so many decimals at the most, the same on every machine.

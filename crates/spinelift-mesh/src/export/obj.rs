@@ -10,7 +10,7 @@ pub(super) fn object(sprite: &Sprite<'_>) -> String {
     let (width, height) = (f64::from(shape.width()), f64::from(shape.height()));
     let mut text = format!(
         "mtllib {}\no {name}\nusemtl {name}\n",
-        material_file(sprite)
+        material_file(sprite.texture)
     );
     // Writing to a string cannot fail.
     for &[x, y] in shape.vertices() {
@@ -38,12 +38,45 @@ pub(super) fn material(sprite: &Sprite<'_>) -> String {
     format!("newmtl {name}\nKd 1 1 1\nillum 0\nmap_Kd {texture}\nmap_d {texture}\n")
 }
 
-/// Called like the image, since `tree.png` and `tree.webp` are two.
-pub(super) fn material_file(sprite: &Sprite<'_>) -> String {
-    format!("{}.mtl", one_word(sprite.texture).replace('/', "_"))
+/// Called like the image, since `tree.png` and `tree.webp` are two. So are `a b.png` and `a_b.png`:
+/// what cannot be in a name of one word is written by its bytes, as in `a=20b.png.mtl`, which no
+/// other image has. A `%` would be taken for a space where models are fetched by URL.
+pub(super) fn material_file(texture: &str) -> String {
+    let mut name = String::with_capacity(texture.len() + 4);
+    for c in texture.chars() {
+        if c.is_whitespace() || c.is_control() || matches!(c, '/' | '\\' | ':' | '=') {
+            for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                // Writing to a string cannot fail.
+                let _ = write!(name, "={byte:02X}");
+            }
+        } else {
+            name.push(c);
+        }
+    }
+    name + ".mtl"
 }
 
 /// Spaces end a name.
 fn one_word(name: &str) -> String {
     plain(name).replace(char::is_whitespace, "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_image_has_a_material_file_of_its_own() {
+        for (texture, file) in [
+            ("a_b.png", "a_b.png.mtl"),
+            ("a b.png", "a=20b.png.mtl"),
+            (" a_b.png", "=20a_b.png.mtl"),
+            ("a\u{a0}b.png", "a=C2=A0b.png.mtl"),
+            ("a=20b.png", "a=3D20b.png.mtl"),
+            ("a/b.png", "a=2Fb.png.mtl"),
+            ("\u{e4}.png", "\u{e4}.png.mtl"),
+        ] {
+            assert_eq!(material_file(texture), file);
+        }
+    }
 }

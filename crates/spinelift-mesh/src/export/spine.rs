@@ -15,6 +15,9 @@ const MAX_VERTICES: usize = 1 << 16;
 /// Five decimals lose up to 0.01 pixels of a texture of 2048.
 const UV_DECIMALS: i32 = 7;
 
+/// How far rounding may put a texture coordinate that is written, and a little for the arithmetic.
+pub(crate) const UV_ROUNDING: f64 = 0.500_1e-7;
+
 /// Of coordinates in pixels; beyond what a runtime's 32 bits hold.
 const DECIMALS: i32 = 5;
 

@@ -278,6 +278,10 @@ fn one_pixel_is_its_square() {
 fn nothing_visible_is_an_error() {
     let error = Art::of(9, 9, |_, _| false).mesh(cover(4)).unwrap_err();
     assert_eq!(error.code(), "CONTOUR_EXTRACTION_FAILED");
+    assert_eq!(error.details()["reason"], "nothing_visible");
+    // The other threshold does not count.
+    let advice = error.advice();
+    assert!(advice.contains("alpha_threshold") && !advice.contains("binary_threshold"));
 }
 
 #[test]

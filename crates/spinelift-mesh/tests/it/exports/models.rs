@@ -44,7 +44,7 @@ fn an_obj_is_read_with_its_material() {
     let shape = mesh_of(&image);
     let (width, height) = (f64::from(shape.width()), f64::from(shape.height()));
     let named = sprite("my art", &shape);
-    assert_eq!(material_file(&named), "art.png.mtl");
+    assert_eq!(material_file(named.texture), "art.png.mtl");
     let obj = export(Format::Obj, &shape, &image);
     let (models, materials) = read_obj(&obj, &material(&named), "art.png.mtl");
     let [model] = &models[..] else {

@@ -1,15 +1,19 @@
 //! One Spine skeleton of all meshes of a batch, with its atlas.
 
+mod files;
+
+use super::plan::Plan;
 use super::report::{FILE_NAME, Record, Report};
 use super::run::Run;
 use crate::cli::{BatchArgs, SkeletonArgs};
+use crate::export::OutputFormat;
 use crate::failure::{Failure, Problem};
 use crate::generate::read_image;
-use crate::output::write_file;
+use crate::output::Staged;
 use spinelift_mesh::Shape;
 use spinelift_mesh::export::atlas::{Packed, pack};
 use spinelift_mesh::export::spine::skeleton;
-use spinelift_mesh::export::{Sprite, unique_names};
+use spinelift_mesh::export::{ExportError, Sprite, unique_names};
 use spinelift_mesh::import::Document;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +26,21 @@ pub(super) fn check(args: &BatchArgs) -> Result<(), Failure> {
     let Some(name) = &args.skeleton.skeleton else {
         return Ok(());
     };
-    if name.is_empty() || name.contains(['/', '\\', ':']) || FILE_NAME == format!("{name}.json") {
+    if let Some(meant) = args.inputs.iter().find(|input| is_name(input))
+        && name == SkeletonArgs::DEFAULT_NAME
+    {
+        let meant = meant.display();
+        return Err(Failure::Usage(format!(
+            "there is no file {meant}; if the skeleton is to be called that, \
+             write --skeleton={meant}, without a space"
+        )));
+    }
+    let is_plain = name.trim() == name && !name.contains(['/', '\\', ':']);
+    if name.is_empty()
+        || !is_plain
+        || name.contains(char::is_control)
+        || FILE_NAME.eq_ignore_ascii_case(&format!("{name}.json"))
+    {
         return Err(Failure::Usage(format!(
             "--skeleton={name} is no name for its files; another one, as in --skeleton=hero, is"
         )));
@@ -38,6 +56,24 @@ pub(super) fn check(args: &BatchArgs) -> Result<(), Failure> {
                 .to_owned(),
         )),
         false => Ok(()),
+    }
+}
+
+/// Whether an input may be the name of the skeleton, which a space has put among the inputs.
+fn is_name(input: &Path) -> bool {
+    input.components().count() == 1 && input.extension().is_none() && !input.exists()
+}
+
+/// What must hold of the images that were found, before any of them is worked on.
+pub(super) fn check_files(
+    args: &SkeletonArgs,
+    plan: &Plan,
+    formats: &[OutputFormat],
+    folder: &Path,
+) -> Result<(), Failure> {
+    match &args.skeleton {
+        Some(name) => files::check(name, plan, formats, folder),
+        None => Ok(()),
     }
 }
 
@@ -78,11 +114,12 @@ pub(super) fn write(
         images.push(packed);
     }
     // A part of a skeleton is none.
-    if run.interrupt.requested() || made.is_empty() {
+    if run.interrupt.requested() || report.is_cut_short() || made.is_empty() {
         return Ok(Vec::new());
     }
     let version = args.spine_version;
-    let atlas = pack(name, &images, &args.layout(), version)?;
+    let atlas = pack(name, &images, &args.layout(), version)
+        .map_err(|error| page_too_small(args, error))?;
     let json = skeleton(&sprites, version, IMAGES)?;
     // What refers to others comes after them.
     let pages = atlas.pages.into_iter().map(|page| (page.file, page.png));
@@ -90,13 +127,42 @@ pub(super) fn write(
         (format!("{name}.atlas"), atlas.text.into_bytes()),
         (format!("{name}.json"), json),
     ];
-    let mut files = Vec::new();
-    for (file, bytes) in pages.chain(rest) {
-        let path = run.folder.join(file);
-        write_file(&path, &bytes)?;
-        files.push(path);
-    }
-    Ok(files)
+    let files: Vec<(PathBuf, Vec<u8>)> = pages
+        .chain(rest)
+        .map(|(file, bytes)| (run.folder.join(file), bytes))
+        .collect();
+    let mut before = files::pages(name, &run.folder.join(format!("{name}.atlas")));
+    before.retain(|page| files.iter().all(|(file, _)| file != page));
+    // All or nothing: a page of this run and the atlas of the one before would not fit together.
+    let staged: Vec<Staged<'_>> = files
+        .iter()
+        .map(|(path, bytes)| Staged::new(path, bytes))
+        .collect::<Result<_, _>>()?;
+    staged.into_iter().try_for_each(Staged::place)?;
+    files::remove(before.into_iter())?;
+    Ok(files.into_iter().map(|(path, _)| path).collect())
+}
+
+fn page_too_small(args: &SkeletonArgs, error: ExportError) -> Problem {
+    let rounded = match error {
+        ExportError::PageTooSmall {
+            width,
+            height,
+            limit,
+            ..
+        } if limit < args.atlas_size => Some((limit, width.max(height).next_power_of_two())),
+        _ => None,
+    };
+    let problem = Problem::from(error);
+    let Some((limit, enough)) = rounded else {
+        return problem;
+    };
+    let advice = format!(
+        "--atlas-powers-of-two rounds --atlas-size {} down to {limit}: allow for {enough}, \
+         or leave it out.",
+        args.atlas_size
+    );
+    Problem { advice, ..problem }
 }
 
 /// An image whose mesh is there.
