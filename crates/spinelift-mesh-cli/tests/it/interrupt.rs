@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 use tempfile::tempdir;
 
 pub(crate) fn send(signal: &str, child: &Child) {
@@ -116,6 +117,13 @@ fn waiting_for_an_image_ends_at_once() {
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
+    if cfg!(target_os = "linux") {
+        let name = format!("/proc/{}/comm", child.id());
+        let until = Instant::now() + Duration::from_secs(60);
+        while fs::read_to_string(&name).unwrap() != "spinelift-mesh\n" {
+            assert!(Instant::now() < until, "it does not start");
+        }
+    }
     send("-INT", &child);
     assert_eq!(child.wait().unwrap().signal(), Some(2));
     assert!(files(folder.path()).is_empty());

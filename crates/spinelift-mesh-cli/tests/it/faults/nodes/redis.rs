@@ -1,5 +1,6 @@
 //! A real server of Redis, whose data outlives its process.
 
+use port::free_port;
 use process::Process;
 use std::fs;
 use std::io::{Read, Write};
@@ -8,12 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
+#[path = "../../../../../spinelift-mesh-service/tests/it/harness/redis/port.rs"]
+mod port;
 #[path = "../../../../../spinelift-mesh-service/tests/it/harness/redis/process.rs"]
 mod process;
-
-/// Ports that the system does not give away by itself, so that nobody else takes that of a server
-/// while it is gone.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
 pub(super) struct RedisServer {
     port: u16,
@@ -30,7 +29,7 @@ impl RedisServer {
             folder: tempfile::tempdir().unwrap(),
         };
         loop {
-            server.port = fastrand::u16(PORTS);
+            server.port = free_port();
             if server.is_started() {
                 return server;
             }

@@ -1,11 +1,12 @@
 //! Real servers of Redis (or of what speaks its language).
 
+mod port;
 mod process;
 
+pub(crate) use port::free_port;
 pub(crate) use process::Process;
 
 use super::eventually;
-use std::net::TcpListener;
 use std::sync::{Arc, Mutex, Weak};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -104,20 +105,6 @@ impl RedisServer {
     pub(crate) async fn connect(&self) -> redis::RedisResult<redis::aio::MultiplexedConnection> {
         let client = redis::Client::open(self.url())?;
         client.get_multiplexed_async_connection().await
-    }
-}
-
-/// Ports that the system does not give away by itself, so that nobody else takes that of a server
-/// while it is gone.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
-
-/// A port that nobody listens on.
-pub(crate) fn free_port() -> u16 {
-    loop {
-        let port = fastrand::u16(PORTS);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
     }
 }
 
