@@ -37,7 +37,9 @@ impl Node {
     ) -> Result<bool, EngineError> {
         let key = format!("node:{}", self.name());
         let milliseconds = lease.as_millis().to_string();
-        let until = Instant::now() + lease + lease / 2;
+        let patience = lease + lease / 2;
+        let until = Instant::now() + patience;
+        let mut has_said_so = false;
         loop {
             let args = [key.as_str(), &self.token, &milliseconds];
             if link.run::<u8>(&ENTER, &args).await? == 1 {
@@ -45,6 +47,15 @@ impl Node {
             }
             if Instant::now() >= until {
                 return Ok(false);
+            }
+            if !has_said_so {
+                has_said_so = true;
+                let (name, seconds) = (self.name(), patience.as_secs_f64());
+                tracing::warn!(
+                    node = name,
+                    "another node named {name} (NODE_NAME) may still be running; waiting up to \
+                     {seconds} s for its name, which is free JOB_LEASE after its last sign of life"
+                );
             }
             tokio::time::sleep(lease / 10).await;
         }

@@ -196,15 +196,31 @@ async fn one_node_at_a_time_tells_of_a_batch_and_its_end_comes_last() {
 
 #[tokio::test]
 async fn two_nodes_of_one_name_do_not_run() {
+    let log = Log::keep();
     let store = Namespace::new().await;
-    let first = store.open_named("n").await.unwrap();
-    let refused = store.open_named("n").await.err();
-    assert!(matches!(&refused, Some(OpenError::NameTaken { name }) if name == "n"));
+    let name = "taken-twice";
+    let first = store.open_named(name).await.unwrap();
+    let mut refused = Box::pin(store.open_named(name));
+    let said = eventually("it says what it waits for", || async {
+        let text = log.text();
+        let mut lines = text.lines().filter(|line| line.contains(name));
+        lines
+            .find(|line| line.contains("may still be running"))
+            .map(str::to_owned)
+    });
+    let said = tokio::select! {
+        said = said => said,
+        _ = &mut refused => panic!("it did not wait"),
+    };
+    assert!(said.contains("waiting up to 7.5 s"), "{said}");
+    let refused = refused.await.err();
+    assert!(matches!(&refused, Some(OpenError::NameTaken { name: taken }) if taken == name));
+    assert_eq!(log.text().matches("taken-twice (NODE_NAME) may").count(), 1);
     first.close().await;
-    let second = store.open_named("n").await.unwrap();
+    let second = store.open_named(name).await.unwrap();
     drop(second);
     // It died: its name is free after a lease.
-    store.open_named("n").await.unwrap();
+    store.open_named(name).await.unwrap();
 }
 
 #[tokio::test]
