@@ -3,8 +3,9 @@
 
 use super::scripts::{HEARTBEAT, REAP};
 use super::{Shared, attempt, unexpected};
-use crate::engine::{EngineError, Fenced, Outcome};
+use crate::engine::{EngineError, Fenced, Outcome, Reason};
 use crate::job::{JobError, JobId};
+use parking_lot::Mutex;
 use redis::{FromRedisValue, Value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,13 +61,14 @@ async fn beat(shared: &Shared) -> Result<(), EngineError> {
         args.extend(group.iter().flatten().map(String::as_str));
     }
     type Lost = Vec<String>;
-    let answer: (u8, Lost, Lost, Lost) = shared.link.run(&HEARTBEAT, &args).await?;
-    let (has_name, jobs, deliveries, secrets) = answer;
+    let answer: (u8, Lost, Lost, Lost, String) = shared.link.run(&HEARTBEAT, &args).await?;
+    let (has_name, jobs, deliveries, secrets, memory) = answer;
     if has_name == 0 {
         shared.node.rename();
     }
-    for lost in jobs.chunks_exact(2) {
-        lose_job(shared, &lost[0], &lost[1]);
+    shared.memory.is(memory, &node);
+    for lost in jobs.chunks_exact(3) {
+        lose_job(shared, &lost[0], &lost[1], &lost[2]);
     }
     for lost in deliveries.chunks_exact(2) {
         shared.deliveries.lose(&lost[0], &lost[1]);
@@ -75,11 +77,33 @@ async fn beat(shared: &Shared) -> Result<(), EngineError> {
     Ok(())
 }
 
-fn lose_job(shared: &Shared, id: &str, token: &str) {
+/// `why` is the word of the script. Whoever makes the attempt says so in the log.
+fn lose_job(shared: &Shared, id: &str, token: &str, why: &str) {
     let Ok(id) = JobId::parse(id) else { return };
-    if shared.held.lose(&id, token) {
+    let reason = match why {
+        "cancelled" => Reason::Cancelled,
+        "gone" => Reason::Gone,
+        _ => Reason::LeaseOver,
+    };
+    if shared.held.lose(&id, token, reason) {
         shared.metrics.lost.increment(1);
-        tracing::warn!(job_id = %id, "an attempt was ended otherwise, or its lease was over");
+    }
+}
+
+/// What the server's memory is called, by which one that has lost its data is known.
+#[derive(Default)]
+pub(super) struct Memory(Mutex<Option<String>>);
+
+impl Memory {
+    fn is(&self, name: String, node: &str) {
+        let known = self.0.lock().replace(name.clone());
+        if known.is_some_and(|known| known != name) {
+            tracing::error!(
+                node,
+                "Redis has lost its data: the jobs that waited or ran are gone, and what is known \
+                 of results with them; new ones are accepted"
+            );
+        }
     }
 }
 

@@ -54,6 +54,7 @@ use chrono::{DateTime, Utc};
 use deliveries::Deliveries;
 use fetch::Fetcher;
 use held::Held;
+use lease::Memory;
 use link::Link;
 use locks::Locks;
 use node::Node;
@@ -85,6 +86,7 @@ struct Shared {
     deliveries: Deliveries,
     locks: Locks,
     secrets: Secrets,
+    memory: Memory,
     /// Something is watched that was not.
     watching: Notify,
     /// Messages are heard, again perhaps.

@@ -3,6 +3,7 @@
 use super::deliveries::Deliveries;
 use super::fetch::Fetcher;
 use super::held::Held;
+use super::lease::Memory;
 use super::link::Link;
 use super::locks::Locks;
 use super::node::Node;
@@ -94,6 +95,7 @@ impl RedisEngine {
             deliveries: Deliveries::new(options.bounds.delivery_lanes, options.delivers),
             locks: Locks::default(),
             secrets: Secrets::default(),
+            memory: Memory::default(),
             watching: Notify::new(),
             listening: Notify::new(),
             metrics,

@@ -17,6 +17,8 @@ if not heard.last or NOW - heard.last > lease * 2 / 3 then
   redis.call('HSET', P .. 'heard', 'since', NOW)
 end
 redis.call('HSET', P .. 'heard', 'last', NOW)
+-- What is in memory has a name that lasts as long: one that has lost its data gets another.
+redis.call('HSETNX', P .. 'heard', 'memory', NOW .. ':' .. node_token)
 
 -- The next group of arguments, which begins with how many of `size` it has.
 local function each(size, work)
@@ -34,6 +36,8 @@ each(2, function(id, token)
   if not job or job.state ~= 'running' or job.token ~= token then
     lost_jobs[#lost_jobs + 1] = id
     lost_jobs[#lost_jobs + 1] = token
+    lost_jobs[#lost_jobs + 1] = not job and 'gone' or job.state == 'cancelled' and 'cancelled'
+      or 'lease'
     return
   end
   local function claim(call)
@@ -70,4 +74,5 @@ each(2, function(name, value)
   end
 end)
 reply[2], reply[3], reply[4] = lost_jobs, lost_deliveries, others
+reply[5] = redis.call('HGET', P .. 'heard', 'memory')
 return reply

@@ -106,7 +106,7 @@ async fn a_cluster_holds_the_jobs_in_one_slot_and_is_listened_to() {
     one.accept(told_job("b")).await.unwrap();
     let claim = claim(&two).await;
     one.cancel(&id("b")).await.unwrap();
-    claim.stop.cancelled().await;
+    claim.stop.told().await;
     assert_eq!(two.due().await.unwrap().unwrap().0.of, id("b"));
 }
 
@@ -206,7 +206,7 @@ async fn an_encrypted_server_is_trusted_if_its_authority_is() {
     other.accept(job("b")).await.unwrap();
     let claim = claim(&engine).await;
     other.cancel(&id("b")).await.unwrap();
-    claim.stop.cancelled().await;
+    claim.stop.told().await;
     trusting.authorities = Some(directory.path().join("none.pem"));
     let missing = RedisEngine::open(trusting).await.err();
     assert!(matches!(missing, Some(OpenError::Authorities { .. })));

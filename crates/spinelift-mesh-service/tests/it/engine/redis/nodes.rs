@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::harness::Log;
-use spinelift_mesh_service::engine::{AcceptedBatch, Attempt, Cancelled, NewBatch, Next, Work};
+use spinelift_mesh_service::engine::{
+    AcceptedBatch, Attempt, Cancelled, NewBatch, Next, Reason, Work,
+};
 
 async fn two(store: &Namespace) -> [RedisEngine; 2] {
     [store.open().await, store.open().await]
@@ -49,7 +51,7 @@ async fn a_job_is_cancelled_where_it_runs_and_that_node_tells_of_it() {
     api.accept(told_job("a")).await.unwrap();
     let claim = claim(&worker).await;
     assert_eq!(api.cancel(&id("a")).await, Ok(Some(Cancelled::Now)));
-    claim.stop.cancelled().await;
+    assert_eq!(claim.stop.told().await, Reason::Cancelled);
     let fenced = worker.finish(&claim, completed()).await;
     assert_eq!(fenced, Ok(Fenced::Superseded));
     let (delivery, _lane) = worker.due().await.unwrap().unwrap();
@@ -71,7 +73,7 @@ async fn a_node_that_is_silent_for_a_lease_loses_its_job_and_cannot_end_it() {
     recovered(&silent).await;
     let late = silent.finish(&first, failed()).await;
     assert_eq!(late, Ok(Fenced::Superseded));
-    first.stop.cancelled().await;
+    assert_eq!(first.stop.told().await, Reason::LeaseOver);
     let fenced = other.finish(&second, completed()).await;
     assert_eq!(fenced, Ok(Fenced::Recorded));
     let deliveries = other.deliveries(&id("a")).await.unwrap();
