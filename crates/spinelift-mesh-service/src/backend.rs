@@ -94,7 +94,7 @@ async fn in_redis(settings: &Settings, metrics: &Metrics) -> Result<RedisEngine,
         namespace: settings.redis_namespace.clone(),
         node: settings.node_name.clone(),
         lease: settings.job_lease,
-        delivers: settings.role != Role::Api,
+        works: settings.role != Role::Api,
         bounds: bounds(settings),
     };
     let engine = RedisEngine::open_counting(options, metrics.redis.clone()).await?;

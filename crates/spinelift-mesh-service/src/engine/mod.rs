@@ -160,6 +160,11 @@ pub trait JobEngine: Outbox + ResultIndex + Send + Sync + 'static {
         Ok(())
     }
 
+    /// Whether no process that runs jobs is alive, as far as this one knows: what it accepts waits.
+    fn nobody_works(&self) -> bool {
+        false
+    }
+
     /// Hands out no more jobs; accepting goes on.
     fn stop_claiming(&self);
 

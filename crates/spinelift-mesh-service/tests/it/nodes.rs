@@ -1,6 +1,6 @@
 //! Several services that share their jobs through Redis, and a folder.
 
-use crate::harness::{Origin, Receiver, RedisServer, TestService, disc, eventually};
+use crate::harness::{Log, Origin, Receiver, RedisServer, TestService, disc, eventually};
 use crate::upload::upload_to;
 use axum::response::Response;
 use serde_json::json;
@@ -81,6 +81,50 @@ async fn one_accepts_another_works_and_all_answer() {
     let deleted = both.request("DELETE", "/api/v1/mesh/a");
     assert_eq!(both.send(deleted).await.status, 204);
     assert_eq!(api.status("a").await.status, 404);
+}
+
+#[tokio::test]
+async fn who_only_accepts_says_when_nobody_works_and_accepts_all_the_same() {
+    let log = Log::keep();
+    let (cluster, origin) = (Cluster::new().await, Origin::start().await);
+    let name = "accepts-alone";
+    let lease = Duration::from_secs(2);
+    let api = cluster
+        .node_with(Role::Api, |settings| {
+            settings.node_name = Some(name.into());
+            settings.job_lease = lease;
+        })
+        .await;
+    let note =
+        || async { api.get("/health/ready").await.body["checks"]["workers"]["note"].clone() };
+    eventually("it says that nobody works", || async {
+        note().await.as_str()?.contains("ROLE=worker").then_some(())
+    })
+    .await;
+    assert_eq!(api.get("/health/ready").await.status, 200);
+    api.accept("waits", &origin.url("/disc.png")).await;
+    let worker = cluster
+        .node_with(Role::Worker, |settings| settings.job_lease = lease)
+        .await;
+    assert_eq!(api.ended("waits").await["status"], "completed");
+    eventually("it knows of the worker", || async {
+        note().await.is_null().then_some(())
+    })
+    .await;
+    worker.stop().await;
+    eventually("it says so once more", || async {
+        note().await.is_string().then_some(())
+    })
+    .await;
+    let text = log.text();
+    let said = |what: &str| {
+        let lines = text.lines().filter(|line| line.contains(name));
+        lines.filter(|line| line.contains(what)).count()
+    };
+    let again = said("a node that runs jobs is alive again");
+    assert!(again >= 1);
+    // Not once more as long as nothing changes.
+    assert_eq!(said("no node that runs jobs is alive"), again + 1);
 }
 
 #[tokio::test]

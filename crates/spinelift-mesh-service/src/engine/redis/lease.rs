@@ -55,18 +55,24 @@ async fn beat(shared: &Shared) -> Result<(), EngineError> {
         shared.secrets.all().into_iter().map(text).collect(),
     ];
     let counts = groups.each_ref().map(|group| group.len().to_string());
-    let mut args = vec![node.as_str(), &shared.node.token, &lease];
+    // Not while it is being shut down.
+    let works = shared.works && !shared.fetcher.closed.is_cancelled();
+    let works = if works { "1" } else { "0" };
+    let mut args = vec![node.as_str(), &shared.node.token, &lease, works];
     for (group, count) in groups.iter().zip(&counts) {
         args.push(count);
         args.extend(group.iter().flatten().map(String::as_str));
     }
     type Lost = Vec<String>;
-    let answer: (u8, Lost, Lost, Lost, String) = shared.link.run(&HEARTBEAT, &args).await?;
-    let (has_name, jobs, deliveries, secrets, memory) = answer;
+    let answer: (u8, Lost, Lost, Lost, String, bool) = shared.link.run(&HEARTBEAT, &args).await?;
+    let (has_name, jobs, deliveries, secrets, memory, some_work) = answer;
     if has_name == 0 {
         shared.node.rename();
     }
     shared.memory.is(memory, &node);
+    if !shared.works {
+        shared.workers.are_heard(some_work, shared.lease, &node);
+    }
     for lost in jobs.chunks_exact(3) {
         lose_job(shared, &lost[0], &lost[1], &lost[2]);
     }

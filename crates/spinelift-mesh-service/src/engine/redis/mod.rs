@@ -33,6 +33,7 @@ mod scripts;
 mod secrets;
 mod servers;
 mod url;
+mod workers;
 
 pub use checks::Unsuitable;
 pub use open_error::OpenError;
@@ -67,6 +68,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
+use workers::Workers;
 
 /// [`JobEngine`] in Redis.
 pub struct RedisEngine {
@@ -80,6 +82,8 @@ struct Shared {
     link: Link,
     node: Node,
     lease: Duration,
+    /// Whether this node runs jobs.
+    works: bool,
     bounds: Bounds,
     fetcher: Arc<Fetcher>,
     held: Held,
@@ -87,6 +91,7 @@ struct Shared {
     locks: Locks,
     secrets: Secrets,
     memory: Memory,
+    workers: Workers,
     /// Something is watched that was not.
     watching: Notify,
     /// Messages are heard, again perhaps.
@@ -214,6 +219,10 @@ impl JobEngine for RedisEngine {
 
     async fn backlog(&self) -> Result<Backlog, EngineError> {
         reading::backlog(&self.shared).await
+    }
+
+    fn nobody_works(&self) -> bool {
+        self.shared.workers.are_missing()
     }
 
     async fn check_room(&self, client: &str) -> Result<(), EngineError> {

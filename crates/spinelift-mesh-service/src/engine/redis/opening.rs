@@ -9,6 +9,7 @@ use super::locks::Locks;
 use super::node::Node;
 use super::secrets::Secrets;
 use super::servers::Servers;
+use super::workers::Workers;
 use super::{OpenError, RedisEngine, RedisUrl, Shared};
 use super::{checks, fetch, lease, news, outbox, progress};
 use crate::engine::{Bounds, EngineError};
@@ -34,8 +35,8 @@ pub struct Options {
     pub node: Option<String>,
     /// How long what a node holds is its own after it was heard last.
     pub lease: Duration,
-    /// Whether this node makes deliveries.
-    pub delivers: bool,
+    /// Whether this node runs jobs and makes deliveries.
+    pub works: bool,
     /// The bounds.
     pub bounds: Bounds,
 }
@@ -89,13 +90,15 @@ impl RedisEngine {
             link,
             node,
             lease: options.lease,
+            works: options.works,
             bounds: options.bounds,
             fetcher: Arc::new(Fetcher::new()),
             held: Held::default(),
-            deliveries: Deliveries::new(options.bounds.delivery_lanes, options.delivers),
+            deliveries: Deliveries::new(options.bounds.delivery_lanes, options.works),
             locks: Locks::default(),
             secrets: Secrets::default(),
             memory: Memory::default(),
+            workers: Workers::default(),
             watching: Notify::new(),
             listening: Notify::new(),
             metrics,

@@ -75,7 +75,7 @@ impl Namespace {
             namespace: self.name.clone(),
             node: None,
             lease: LEASE,
-            delivers: true,
+            works: true,
             bounds,
         }
     }

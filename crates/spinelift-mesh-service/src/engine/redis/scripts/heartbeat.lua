@@ -1,6 +1,7 @@
 -- A node lives, and goes on with what it has. Answers with what it has lost.
 local node, node_token, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local at = 4
+local works = ARGV[4] == '1'
+local at = 5
 even_if_full()
 local reply = { 1 }
 local owner = redis.call('GET', P .. 'node:' .. node)
@@ -19,6 +20,11 @@ end
 redis.call('HSET', P .. 'heard', 'last', NOW)
 -- What is in memory has a name that lasts as long: one that has lost its data gets another.
 redis.call('HSETNX', P .. 'heard', 'memory', NOW .. ':' .. node_token)
+
+-- This is there as long as some node that runs jobs is heard.
+if works and redis.call('PTTL', P .. 'works') < lease then
+  redis.call('SET', P .. 'works', '', 'PX', lease)
+end
 
 -- The next group of arguments, which begins with how many of `size` it has.
 local function each(size, work)
@@ -75,4 +81,5 @@ each(2, function(name, value)
 end)
 reply[2], reply[3], reply[4] = lost_jobs, lost_deliveries, others
 reply[5] = redis.call('HGET', P .. 'heard', 'memory')
+reply[6] = redis.call('EXISTS', P .. 'works')
 return reply

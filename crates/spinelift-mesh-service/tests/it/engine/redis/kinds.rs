@@ -44,7 +44,7 @@ fn options(url: &str) -> Options {
         namespace: "own".into(),
         node: None,
         lease: LEASE,
-        delivers: true,
+        works: true,
         bounds: BOUNDS,
     }
 }
