@@ -192,6 +192,7 @@ fn options(server: &RedisServer) -> Options {
         node: None,
         lease: Duration::from_secs(15),
         works: true,
+        signing: None,
         bounds: Bounds {
             queue_length: 1_000_000,
             jobs_per_client: 1_000_000,

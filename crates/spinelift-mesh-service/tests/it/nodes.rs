@@ -3,10 +3,10 @@
 use crate::harness::{Log, Origin, Receiver, RedisServer, TestService, disc, eventually};
 use crate::upload::upload_to;
 use axum::response::Response;
-use serde_json::json;
-use spinelift_mesh_service::Settings;
+use serde_json::{Value, json};
 use spinelift_mesh_service::engine::redis::RedisUrl;
 use spinelift_mesh_service::settings::{JobBackend, Role};
+use spinelift_mesh_service::{ApiKeys, Secret, Settings};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -125,6 +125,45 @@ async fn who_only_accepts_says_when_nobody_works_and_accepts_all_the_same() {
     assert!(again >= 1);
     // Not once more as long as nothing changes.
     assert_eq!(said("no node that runs jobs is alive"), again + 1);
+}
+
+#[tokio::test]
+async fn who_signs_with_another_key_than_a_node_that_runs_says_so() {
+    let log = Log::keep();
+    let cluster = Cluster::new().await;
+    let node = async |name: &str, key: Option<&str>| {
+        let change = |settings: &mut Settings| {
+            settings.api_keys = ApiKeys::parse("0123456789abcdef").unwrap();
+            settings.node_name = Some(name.to_owned());
+            settings.url_signing_key = key.map(Secret::new);
+        };
+        cluster.node_with(Role::All, change).await
+    };
+    let [one, other] = [Some("a key of 16 bytes"), Some("another, as long")];
+    let _running = [
+        node("signs-first", one).await,
+        node("signs-alike", one).await,
+        node("signs-otherwise", other).await,
+        node("signs-by-itself", None).await,
+    ];
+    let text = log.text();
+    let lines = text.lines().filter(|line| line.contains("URL_SIGNING_KEY"));
+    let warnings = lines.map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let warnings: Vec<_> = warnings
+        .map(|warning| {
+            (
+                warning["fields"]["node"].clone(),
+                warning["fields"]["nodes"].clone(),
+            )
+        })
+        .filter(|(node, _)| node.as_str().is_some_and(|node| node.starts_with("signs-")))
+        .collect();
+    let expected = [("signs-otherwise", 2), ("signs-by-itself", 3)];
+    assert_eq!(
+        warnings,
+        expected.map(|(node, nodes)| (json!(node), json!(nodes)))
+    );
+    assert!(!text.contains("a key of 16") && !text.contains("another, as long"));
 }
 
 #[tokio::test]

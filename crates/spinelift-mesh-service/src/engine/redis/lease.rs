@@ -58,7 +58,13 @@ async fn beat(shared: &Shared) -> Result<(), EngineError> {
     // Not while it is being shut down.
     let works = shared.works && !shared.fetcher.closed.is_cancelled();
     let works = if works { "1" } else { "0" };
-    let mut args = vec![node.as_str(), &shared.node.token, &lease, works];
+    let mut args = vec![
+        node.as_str(),
+        &shared.node.token,
+        &lease,
+        works,
+        &shared.signing,
+    ];
     for (group, count) in groups.iter().zip(&counts) {
         args.push(count);
         args.extend(group.iter().flatten().map(String::as_str));

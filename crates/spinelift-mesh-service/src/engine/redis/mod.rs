@@ -84,6 +84,8 @@ struct Shared {
     lease: Duration,
     /// Whether this node runs jobs.
     works: bool,
+    /// Empty if it signs nothing.
+    signing: String,
     bounds: Bounds,
     fetcher: Arc<Fetcher>,
     held: Held,

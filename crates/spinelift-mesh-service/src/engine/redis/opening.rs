@@ -37,6 +37,9 @@ pub struct Options {
     pub lease: Duration,
     /// Whether this node runs jobs and makes deliveries.
     pub works: bool,
+    /// What it signs result URLs with, by a name that betrays nothing; `None` if it signs none. It
+    /// warns of nodes that sign with something else.
+    pub signing: Option<String>,
     /// The bounds.
     pub bounds: Bounds,
 }
@@ -83,7 +86,8 @@ impl RedisEngine {
         {
             return Err(OpenError::NameTaken { name: node.name() });
         }
-        node.compare_lease(&link, options.lease)
+        let signing = options.signing.unwrap_or_default();
+        node.compare(&link, options.lease, &signing)
             .await
             .map_err(unreachable)?;
         let shared = Arc::new(Shared {
@@ -91,6 +95,7 @@ impl RedisEngine {
             node,
             lease: options.lease,
             works: options.works,
+            signing,
             bounds: options.bounds,
             fetcher: Arc::new(Fetcher::new()),
             held: Held::default(),

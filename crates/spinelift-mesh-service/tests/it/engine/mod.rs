@@ -76,6 +76,7 @@ impl Namespace {
             node: None,
             lease: LEASE,
             works: true,
+            signing: None,
             bounds,
         }
     }

@@ -1,7 +1,8 @@
 -- A node lives, and goes on with what it has. Answers with what it has lost.
 local node, node_token, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local works = ARGV[4] == '1'
-local at = 5
+local signing = ARGV[5]
+local at = 6
 even_if_full()
 local reply = { 1 }
 local owner = redis.call('GET', P .. 'node:' .. node)
@@ -10,6 +11,9 @@ if owner and owner ~= node_token then
 else
   redis.call('SET', P .. 'node:' .. node, node_token, 'PX', lease)
   redis.call('HSET', P .. 'leases', node, lease)
+  if signing ~= '' then
+    redis.call('HSET', P .. 'signing', node, signing)
+  end
 end
 
 -- Nodes are heard without a gap since then: in a gap none of them could be.

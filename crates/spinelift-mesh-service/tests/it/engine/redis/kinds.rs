@@ -45,6 +45,7 @@ fn options(url: &str) -> Options {
         node: None,
         lease: LEASE,
         works: true,
+        signing: None,
         bounds: BOUNDS,
     }
 }
