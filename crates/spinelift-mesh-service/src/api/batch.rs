@@ -109,7 +109,12 @@ pub(super) async fn batch(
         client: caller.client,
         request_id: Some(caller.request_id),
     };
-    let status = match api.engine.accept_batch(batch).await? {
+    let status = match api
+        .engine
+        .accept_batch(batch)
+        .await
+        .map_err(ApiError::not_accepted)?
+    {
         AcceptedBatch::Created => {
             fault::point("batch-accepted").await;
             tracing::info!(job_id = %request.id, images = jobs.len(), "batch accepted");

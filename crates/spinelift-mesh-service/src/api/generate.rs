@@ -167,7 +167,8 @@ impl Api {
             client: caller.client.clone(),
             request_id: Some(caller.request_id.clone()),
         };
-        match self.engine.accept(job).await? {
+        let accepted = self.engine.accept(job).await;
+        match accepted.map_err(ApiError::not_accepted)? {
             engine::Accepted::Created => {
                 fault::point("accepted").await;
                 tracing::info!(job_id = %name.id, "job accepted");

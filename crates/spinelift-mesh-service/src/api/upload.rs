@@ -115,8 +115,11 @@ impl Api {
     async fn check_room(&self, caller: &Caller, id: &JobId) -> Result<(), ApiError> {
         match self.engine.check_room(&caller.client).await {
             // A job that is known is answered for even then.
-            Err(full) if self.find(id).await?.is_none() => Err(full.into()),
-            _ => Ok(()),
+            Err(error) => match self.find(id).await {
+                Ok(Some(_)) => Ok(()),
+                _ => Err(ApiError::not_accepted(error)),
+            },
+            Ok(()) => Ok(()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Several services that share their jobs through Redis, and a folder.
 
-use crate::harness::{Log, Origin, Receiver, RedisServer, TestService, disc, eventually};
+use crate::harness::{Answer, Log, Origin, Receiver, RedisServer, TestService, disc, eventually};
 use crate::upload::upload_to;
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -198,6 +198,7 @@ async fn what_two_are_asked_for_at_once_is_made_once() {
 
 #[tokio::test]
 async fn without_its_server_a_node_says_so_and_recovers_by_itself() {
+    let log = Log::keep();
     let durable = ["--appendonly", "yes", "--appendfsync", "always"];
     let server = RedisServer::start(&durable).await;
     let (cluster, origin) = (Cluster::of(server.clone()).await, Origin::start().await);
@@ -221,6 +222,21 @@ async fn without_its_server_a_node_says_so_and_recovers_by_itself() {
         (503, "STORAGE_UNAVAILABLE")
     );
     assert!(refused.headers.contains_key("retry-after"));
+    let message = |answer: &Answer| answer.body["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message(&refused).contains("nothing was accepted"));
+    let read = node.status("hangs").await;
+    assert_eq!((read.status, read.code()), (503, "STORAGE_UNAVAILABLE"));
+    assert!(!message(&read).contains("accepted"), "{}", message(&read));
+    let said = || {
+        let text = log.text();
+        let lines = text.lines().filter(|line| line.contains(&server.url()));
+        let lines = lines.filter(|line| line.contains("no job could be started"));
+        lines.count()
+    };
+    eventually("it says where no job can be had", || async {
+        (said() > 0).then_some(())
+    })
+    .await;
     server.run().await;
     eventually("it is ready", || async {
         (node.get("/health/ready").await.status == 200).then_some(())
@@ -230,6 +246,7 @@ async fn without_its_server_a_node_says_so_and_recovers_by_itself() {
     origin.open_gate();
     assert_eq!(node.ended("hangs").await["attempts"], 1);
     assert_eq!(node.ended("b").await["status"], "completed");
+    assert_eq!(said(), 1, "not with every try");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! One connection, which is made anew whenever it breaks.
 
+use super::RedisUrl;
 use super::servers::{ANSWER, Connection, Servers, timed_out};
 use crate::engine::EngineError;
 use crate::metrics::RedisMetrics;
@@ -21,6 +22,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 /// The connection, as long as there is one.
 pub(super) struct Connecting {
     pub(super) servers: Servers,
+    url: RedisUrl,
     pub(super) connection: watch::Sender<Option<Connected>>,
     trouble: Mutex<Trouble>,
     /// There is a connection again.
@@ -44,9 +46,10 @@ struct Trouble {
 
 impl Connecting {
     /// There is no connection before [`keep`] has made one.
-    pub(super) fn new(servers: Servers, metrics: RedisMetrics) -> Self {
+    pub(super) fn new(servers: Servers, url: RedisUrl, metrics: RedisMetrics) -> Self {
         Self {
             servers,
+            url,
             connection: watch::Sender::new(None),
             trouble: Mutex::new(Trouble {
                 since: Instant::now(),
@@ -73,7 +76,19 @@ impl Connecting {
             return Ok(connected.clone());
         }
         let reason = self.trouble.lock().reason.clone();
-        Err(EngineError::Unavailable { reason })
+        Err(self.unavailable(&reason))
+    }
+
+    /// What the reasons of errors begin with.
+    pub(super) fn address(&self) -> String {
+        format!("Redis at {} (REDIS_URL): ", self.url)
+    }
+
+    /// Whoever reads of it is to know which servers were meant.
+    pub(super) fn unavailable(&self, reason: &str) -> EngineError {
+        EngineError::Unavailable {
+            reason: format!("{}{reason}", self.address()),
+        }
     }
 
     /// A connection is of no use any more; another is made.
@@ -94,7 +109,7 @@ impl Connecting {
                 since: Instant::now(),
                 reason: error.to_string(),
             };
-            tracing::warn!(%error, "the connection to Redis broke");
+            tracing::warn!(url = %self.url, %error, "the connection to Redis broke");
         }
     }
 }
@@ -110,7 +125,7 @@ pub(super) async fn keep(shared: Arc<Connecting>) {
                 number += 1;
                 if number > 1 {
                     shared.metrics.reconnections.increment(1);
-                    tracing::info!("connected to Redis again");
+                    tracing::info!(url = %shared.url, "connected to Redis again");
                 }
                 let since = Instant::now();
                 shared.connection.send_replace(Some(Connected {

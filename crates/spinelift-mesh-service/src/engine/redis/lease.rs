@@ -5,6 +5,7 @@ use super::scripts::{HEARTBEAT, REAP};
 use super::{Shared, attempt, unexpected};
 use crate::engine::{EngineError, Fenced, Outcome, Reason};
 use crate::job::{JobError, JobId};
+use crate::outage::Outage;
 use parking_lot::Mutex;
 use redis::{FromRedisValue, Value};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ const TIDY_EVERY: u32 = 60;
 pub(super) async fn keep(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(shared.lease / 3);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let outage = Outage::default();
     loop {
         // At once after an outage: others may think this node dead, and the server may have
         // forgotten what all nodes know. A node that has nothing to do hears of it by its messages.
@@ -29,8 +31,15 @@ pub(super) async fn keep(shared: Arc<Shared>) {
             () = shared.link.reconnected() => {}
             () = shared.listening.notified() => {}
         }
-        if let Err(error) = beat(&shared).await {
-            tracing::warn!(%error, "Redis was not told that this node lives");
+        match beat(&shared).await {
+            // That there is a connection again is said where it is made.
+            Ok(()) => {
+                let _ = outage.is_over();
+            }
+            Err(error) if outage.is_news() => {
+                tracing::warn!(%error, "Redis was not told that this node lives");
+            }
+            Err(_) => {}
         }
     }
 }

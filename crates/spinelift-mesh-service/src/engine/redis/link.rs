@@ -1,5 +1,6 @@
 //! The way to the servers: scripts are run there.
 
+use super::RedisUrl;
 use super::connecting::{Connected, Connecting, keep, may_pass};
 use super::scripts::Command;
 use super::servers::{ANSWER, Connection, Servers, timed_out};
@@ -27,8 +28,14 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(servers: Servers, prefix: String, metrics: RedisMetrics) -> Self {
-        let shared = Arc::new(Connecting::new(servers, metrics));
+    /// `url` is that of the servers, for errors.
+    pub(super) fn new(
+        servers: Servers,
+        url: RedisUrl,
+        prefix: String,
+        metrics: RedisMetrics,
+    ) -> Self {
+        let shared = Arc::new(Connecting::new(servers, url, metrics));
         let mut keeping = JoinSet::new();
         keeping.spawn(keep(Arc::clone(&shared)));
         Self {
@@ -85,7 +92,7 @@ impl Link {
             if may_pass(&error) {
                 self.shared.broken(&connected, &error);
             }
-            unavailable(&error)
+            self.unavailable(&error)
         })?;
         read(command, answer).map(Some)
     }
@@ -117,7 +124,7 @@ impl Link {
                 self.shared.broken(&connected, &error);
             }
             if !passes || tries == TRIES || Instant::now() >= deadline {
-                return Err(unavailable(&error));
+                return Err(self.unavailable(&error));
             }
             tries += 1;
         }
@@ -128,11 +135,13 @@ impl Link {
         let mut connected = self.connected(Instant::now() + LIMIT).await?;
         let answer = command.query_async::<Value>(&mut connected.connection);
         match tokio::time::timeout(ANSWER, answer).await {
-            Ok(answer) => answer.map_err(|error| unavailable(&error)),
-            Err(_) => Err(EngineError::Unavailable {
-                reason: "no answer in time".into(),
-            }),
+            Ok(answer) => answer.map_err(|error| self.unavailable(&error)),
+            Err(_) => Err(self.unavailable(&timed_out())),
         }
+    }
+
+    fn unavailable(&self, error: &RedisError) -> EngineError {
+        self.shared.unavailable(&error.to_string())
     }
 
     /// Waits for a connection, but not throughout an outage.
@@ -146,6 +155,17 @@ impl Link {
     /// Waits until a connection was made since this was called last.
     pub(super) async fn reconnected(&self) {
         self.shared.reconnected.notified().await;
+    }
+
+    /// An error as it is told where the address is told anyway.
+    pub(super) fn without_address(&self, error: &EngineError) -> String {
+        let address = self.shared.address();
+        match error {
+            EngineError::Unavailable { reason } => {
+                reason.strip_prefix(&address).unwrap_or(reason).to_owned()
+            }
+            error => error.to_string(),
+        }
     }
 
     /// Sends nothing more.
@@ -174,10 +194,4 @@ fn read<T: FromRedisValue>(command: &Command, answer: Value) -> Result<T, Engine
         );
         EngineError::Unavailable { reason }
     })
-}
-
-fn unavailable(error: &RedisError) -> EngineError {
-    EngineError::Unavailable {
-        reason: error.to_string(),
-    }
 }

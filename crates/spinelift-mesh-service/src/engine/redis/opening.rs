@@ -66,10 +66,10 @@ impl RedisEngine {
             reason: error.to_string(),
         })?;
         let prefix = format!("{{{}}}:", options.namespace);
-        let link = Link::new(servers, prefix, metrics.clone());
+        let link = Link::new(servers, url.clone(), prefix, metrics.clone());
         let unreachable = |error: EngineError| OpenError::Unreachable {
             url: url.to_string(),
-            reason: error.to_string(),
+            reason: link.without_address(&error),
         };
         checks::inspect(&link)
             .await
