@@ -1,9 +1,10 @@
 //! The way to the servers: scripts are run there.
 
-use super::RedisUrl;
 use super::connecting::{Connected, Connecting, keep, may_pass};
+use super::refusal::explained;
 use super::scripts::Command;
 use super::servers::{ANSWER, Connection, Servers, timed_out};
+use super::{OpenError, RedisUrl};
 use crate::engine::EngineError;
 use crate::metrics::RedisMetrics;
 use redis::{FromRedisValue, RedisError, ScriptInvocation, Value};
@@ -141,7 +142,8 @@ impl Link {
     }
 
     fn unavailable(&self, error: &RedisError) -> EngineError {
-        self.shared.unavailable(&error.to_string())
+        let is_encrypted = self.shared.url.is_encrypted();
+        self.shared.unavailable(&explained(error, is_encrypted))
     }
 
     /// Waits for a connection, but not throughout an outage.
@@ -157,15 +159,19 @@ impl Link {
         self.shared.reconnected.notified().await;
     }
 
-    /// An error as it is told where the address is told anyway.
-    pub(super) fn without_address(&self, error: &EngineError) -> String {
-        let address = self.shared.address();
-        match error {
+    /// Why nothing could be sent at the start.
+    pub(super) fn open_error(&self, error: &EngineError) -> OpenError {
+        let (url, address) = (self.shared.url.to_string(), self.shared.address());
+        if let Some(reason) = self.shared.refusal() {
+            return OpenError::Refused { url, reason };
+        }
+        let reason = match error {
             EngineError::Unavailable { reason } => {
                 reason.strip_prefix(&address).unwrap_or(reason).to_owned()
             }
             error => error.to_string(),
-        }
+        };
+        OpenError::Unreachable { url, reason }
     }
 
     /// Sends nothing more.

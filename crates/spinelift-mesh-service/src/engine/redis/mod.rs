@@ -27,6 +27,7 @@ mod outbox;
 mod progress;
 mod reading;
 mod records;
+mod refusal;
 mod removal;
 mod results;
 mod scripts;
@@ -38,6 +39,7 @@ mod workers;
 pub use checks::Unsuitable;
 pub use open_error::OpenError;
 pub use opening::Options;
+pub use refusal::Refusal;
 pub use url::RedisUrl;
 
 use super::live::Watch;

@@ -67,29 +67,22 @@ impl RedisEngine {
         })?;
         let prefix = format!("{{{}}}:", options.namespace);
         let link = Link::new(servers, url.clone(), prefix, metrics.clone());
-        let unreachable = |error: EngineError| OpenError::Unreachable {
-            url: url.to_string(),
-            reason: link.without_address(&error),
-        };
+        let failed = |error: EngineError| link.open_error(&error);
         checks::inspect(&link)
             .await
-            .map_err(unreachable)?
+            .map_err(failed)?
             .map_err(|reason| OpenError::Unsuitable {
                 url: url.to_string(),
                 reason,
             })?;
         let node = Node::new(options.node.as_deref());
-        if !node
-            .take_name(&link, options.lease)
-            .await
-            .map_err(unreachable)?
-        {
+        if !node.take_name(&link, options.lease).await.map_err(failed)? {
             return Err(OpenError::NameTaken { name: node.name() });
         }
         let signing = options.signing.unwrap_or_default();
         node.compare(&link, options.lease, &signing)
             .await
-            .map_err(unreachable)?;
+            .map_err(failed)?;
         let shared = Arc::new(Shared {
             link,
             node,

@@ -2,8 +2,8 @@
 //! cannot be used.
 
 use super::*;
-use crate::harness::{RedisProcess, free_port, listening};
-use spinelift_mesh_service::engine::redis::Unsuitable;
+use crate::harness::{Origin, RedisProcess, free_port, listening};
+use spinelift_mesh_service::engine::redis::{Refusal, Unsuitable};
 use tempfile::TempDir;
 
 /// A process that ends with the test.
@@ -256,6 +256,46 @@ async fn a_user_with_a_password_may_do_what_is_needed_and_no_error_tells_the_pas
         text.contains("REDIS_URL") && !text.contains("hushed"),
         "{text}"
     );
+    let nameless = options(&format!("redis://localhost:{port}/0"));
+    for wrong in [refused, RedisEngine::open(nameless).await.err().unwrap()] {
+        let OpenError::Refused { reason, .. } = wrong else {
+            panic!("{wrong:?}");
+        };
+        assert_eq!(reason, Refusal::Credentials);
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_url_is_said_in_a_sentence() {
+    let server = RedisServer::shared().await;
+    let open = async |url: String| RedisEngine::open(options(&url)).await.err().unwrap();
+    let numbered = open(format!("redis://127.0.0.1:{}/99", server.port())).await;
+    assert!(matches!(
+        numbered,
+        OpenError::Refused {
+            reason: Refusal::Database,
+            ..
+        }
+    ));
+    let encrypted = open(format!("rediss://127.0.0.1:{}/0", server.port())).await;
+    let text = encrypted.to_string();
+    assert!(text.contains("a server without TLS is redis://"), "{text}");
+    let origin = Origin::start().await;
+    let strange = open(origin.url("/0").replace("http", "redis")).await;
+    assert!(
+        matches!(
+            strange,
+            OpenError::Refused {
+                reason: Refusal::NotRedis,
+                ..
+            }
+        ),
+        "{strange:?}"
+    );
+    for error in [numbered, encrypted, strange] {
+        let text = error.to_string();
+        assert!(text.contains("REDIS_URL") && !text.contains('\n'), "{text}");
+    }
 }
 
 #[tokio::test]
