@@ -6,6 +6,7 @@ use crate::engine::{Bounds, JobEngine, Observed};
 use crate::metrics::Metrics;
 use crate::settings::{JobBackend, Role, Settings, StorageBackend};
 use crate::trace::Traces;
+use sha2::{Digest, Sha256};
 use std::io;
 use std::sync::Arc;
 
@@ -94,7 +95,8 @@ async fn in_redis(settings: &Settings, metrics: &Metrics) -> Result<RedisEngine,
         namespace: settings.redis_namespace.clone(),
         node: settings.node_name.clone(),
         lease: settings.job_lease,
-        delivers: settings.role != Role::Api,
+        works: settings.role != Role::Api,
+        signing: signing(settings),
         bounds: bounds(settings),
     };
     let engine = RedisEngine::open_counting(options, metrics.redis.clone()).await?;
@@ -111,6 +113,27 @@ async fn in_redis(settings: &Settings, metrics: &Metrics) -> Result<RedisEngine,
         );
     }
     Ok(engine)
+}
+
+/// What result URLs are signed with, as a name that tells one key from another and none of them.
+fn signing(settings: &Settings) -> Option<String> {
+    if settings.api_keys.is_empty() {
+        return None;
+    }
+    let Some(key) = &settings.url_signing_key else {
+        return Some("the one in Redis".to_owned());
+    };
+    let mut hash = Sha256::new();
+    // Services with other namespaces that have the same key are not to be known by it.
+    hash.update(format!("URL_SIGNING_KEY of {}: ", settings.redis_namespace));
+    hash.update(key.reveal());
+    let digest = hash.finalize();
+    Some(
+        digest[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+    )
 }
 
 fn bounds(settings: &Settings) -> Bounds {

@@ -68,6 +68,20 @@ impl ApiError {
         Self::of_status(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
+    /// The error for a job that was to be accepted: its client wants to know whether it was.
+    pub(crate) fn not_accepted(error: EngineError) -> Self {
+        let refused = Self::from(error);
+        let message = match refused.code {
+            "STORAGE_UNAVAILABLE" => "Jobs cannot be stored at the moment; nothing was accepted",
+            "SHUTTING_DOWN" => "The service is shutting down; nothing was accepted",
+            _ => return refused,
+        };
+        Self {
+            message: message.to_owned(),
+            ..refused
+        }
+    }
+
     /// The error for a status that a layer or the router answered with, bodiless or in plain text.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         let (code, message) = match status {
@@ -114,7 +128,7 @@ impl From<EngineError> for ApiError {
                 // The reason names files and stays in the log.
                 Self::unavailable(
                     "STORAGE_UNAVAILABLE",
-                    "Jobs cannot be stored or read at the moment; nothing was accepted",
+                    "Jobs cannot be read or changed at the moment; try again later",
                     json!({}),
                 )
             }
@@ -124,7 +138,7 @@ impl From<EngineError> for ApiError {
             }
             EngineError::Closed => Self::unavailable(
                 "SHUTTING_DOWN",
-                "The service is shutting down; nothing was accepted",
+                "The service is shutting down; try again later",
                 json!({}),
             ),
         }

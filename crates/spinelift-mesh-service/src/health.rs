@@ -21,6 +21,10 @@ const FRESH: Duration = Duration::from_secs(1);
 /// How long it is good for that a bucket is fine: each look at it is several requests, which cost.
 const FRESH_BUCKET: Duration = Duration::from_secs(5);
 
+/// What is no reason to send requests elsewhere: they are accepted here as well as anywhere.
+const NOBODY_WORKS: &str = "no process that runs jobs (ROLE=worker or all) is alive: jobs wait until \
+                            one starts";
+
 /// Answers whether requests should be sent here.
 pub(crate) struct Readiness {
     engine: Arc<dyn JobEngine>,
@@ -89,10 +93,12 @@ impl Readiness {
             ),
             ("draining", draining(self.draining.load(Ordering::Relaxed))),
         ];
-        Report {
-            is_ready: checks.iter().all(|(_, check)| check.is_ok()),
-            checks: checks.into_iter().map(shown).collect::<Map<_, _>>().into(),
+        let is_ready = checks.iter().all(|(_, check)| check.is_ok());
+        let mut checks = Value::from(checks.into_iter().map(shown).collect::<Map<_, _>>());
+        if self.engine.nobody_works() {
+            checks["workers"]["note"] = NOBODY_WORKS.into();
         }
+        Report { is_ready, checks }
     }
 
     /// Whether jobs and results can be written.

@@ -29,6 +29,7 @@ pub mod job;
 mod json;
 mod memory;
 pub mod metrics;
+mod outage;
 mod overflow;
 mod pages;
 mod private;

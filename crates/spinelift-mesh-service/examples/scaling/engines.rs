@@ -191,7 +191,8 @@ fn options(server: &RedisServer) -> Options {
         namespace: "scaling".into(),
         node: None,
         lease: Duration::from_secs(15),
-        delivers: true,
+        works: true,
+        signing: None,
         bounds: Bounds {
             queue_length: 1_000_000,
             jobs_per_client: 1_000_000,

@@ -10,9 +10,9 @@ use crate::engine::{AcceptedBatch, NewBatch};
 use crate::error::ApiError;
 use crate::fault;
 use crate::json;
-use crate::request::BatchRequest;
+use crate::request::{BatchRequest, warn_of_unknown};
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -93,13 +93,15 @@ pub(super) struct AcceptedBatchBody {
 pub(super) async fn batch(
     State(api): State<Api>,
     caller: Caller,
+    RawQuery(query): RawQuery,
     document: Document,
 ) -> Result<Response, ApiError> {
     let images = api.max_batch_size;
     let most = json::MAX_VALUES + images * json::VALUES_OF_AN_IMAGE;
     let outbound = api.outbound.clone();
     let read = move |body: &Value| BatchRequest::read(body, images, outbound.policy());
-    let request = document.read(&api, most, read).await??;
+    let mut request = document.read(&api, most, read).await??;
+    warn_of_unknown(query.as_deref(), &[], &mut request.warnings);
     let jobs: Vec<_> = request.jobs.iter().map(|(id, _)| id.to_string()).collect();
     let batch = NewBatch {
         id: request.id.clone(),
@@ -109,7 +111,12 @@ pub(super) async fn batch(
         client: caller.client,
         request_id: Some(caller.request_id),
     };
-    let status = match api.engine.accept_batch(batch).await? {
+    let status = match api
+        .engine
+        .accept_batch(batch)
+        .await
+        .map_err(ApiError::not_accepted)?
+    {
         AcceptedBatch::Created => {
             fault::point("batch-accepted").await;
             tracing::info!(job_id = %request.id, images = jobs.len(), "batch accepted");

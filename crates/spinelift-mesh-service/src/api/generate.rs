@@ -4,14 +4,14 @@ use super::caller::{Caller, Name};
 use super::document::Document;
 use super::openapi::{Id, ImageUrl, Parameters, PresetName, WebUrl};
 use super::status::{JobStatus, Status};
-use super::wait::Wait;
+use super::wait::{self, Wait};
 use super::{Api, result};
 use crate::engine::{self, NewJob};
 use crate::error::ApiError;
 use crate::fault;
 use crate::job::{Job, JobId, JobRequest, JobState};
 use crate::json;
-use crate::request::{Invalid, MeshRequest};
+use crate::request::{Invalid, MeshRequest, warn_of_unknown};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
@@ -129,7 +129,8 @@ pub(super) async fn generate(
     let outbound = api.outbound.clone();
     let read = move |body: &Value| MeshRequest::read(body, outbound.policy());
     let request = document.read(&api, json::MAX_VALUES, read).await?;
-    let (wait, request) = both(wait, request)?;
+    let (wait, mut request) = both(wait, request)?;
+    warn_of_unknown(query.as_deref(), &wait::KNOWN, &mut request.warnings);
     let name = caller.name(request.id)?;
     let state = api.accept(&caller, &name, request.request).await?;
     api.answer(&caller, &name.id, &state, request.warnings, wait)
@@ -167,7 +168,8 @@ impl Api {
             client: caller.client.clone(),
             request_id: Some(caller.request_id.clone()),
         };
-        match self.engine.accept(job).await? {
+        let accepted = self.engine.accept(job).await;
+        match accepted.map_err(ApiError::not_accepted)? {
             engine::Accepted::Created => {
                 fault::point("accepted").await;
                 tracing::info!(job_id = %name.id, "job accepted");

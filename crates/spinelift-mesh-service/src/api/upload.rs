@@ -6,11 +6,11 @@ use super::form::Form;
 use super::generate::{AcceptedBody, EndedBody, both};
 use super::openapi::UploadRequest;
 use super::parts::Parts;
-use super::wait::Wait;
+use super::wait::{self, Wait};
 use crate::error::ApiError;
 use crate::fault;
 use crate::job::{JobId, JobRequest, JobState, Source};
-use crate::request::MeshRequest;
+use crate::request::{MeshRequest, warn_of_unknown};
 use crate::request_body::BodyMemory;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
@@ -54,7 +54,8 @@ pub(super) async fn upload(
     };
     let policy = api.outbound.policy();
     let request = MeshRequest::read_upload(&form.fields, source, form.errors, policy);
-    let (wait, request) = both(wait, request)?;
+    let (wait, mut request) = both(wait, request)?;
+    warn_of_unknown(query.as_deref(), &wait::KNOWN, &mut request.warnings);
     let name = caller.name(request.id)?;
     let storing = Storing {
         api: api.clone(),
@@ -115,8 +116,11 @@ impl Api {
     async fn check_room(&self, caller: &Caller, id: &JobId) -> Result<(), ApiError> {
         match self.engine.check_room(&caller.client).await {
             // A job that is known is answered for even then.
-            Err(full) if self.find(id).await?.is_none() => Err(full.into()),
-            _ => Ok(()),
+            Err(error) => match self.find(id).await {
+                Ok(Some(_)) => Ok(()),
+                _ => Err(ApiError::not_accepted(error)),
+            },
+            Ok(()) => Ok(()),
         }
     }
 

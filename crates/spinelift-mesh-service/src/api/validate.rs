@@ -6,9 +6,9 @@ use super::generate::Warning;
 use super::openapi::{FieldError, NormalizedParameters, Parameters, PresetName};
 use crate::error::ApiError;
 use crate::json;
-use crate::request::read_parameters;
+use crate::request::{read_parameters, warn_of_unknown};
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use serde::Serialize;
 use serde_json::Value;
 use spinelift_mesh::MeshParameters;
@@ -66,16 +66,20 @@ pub(super) struct InvalidParameters {
 )]
 pub(super) async fn validate(
     State(api): State<Api>,
+    RawQuery(query): RawQuery,
     document: Document,
 ) -> Result<Json<Verdict>, ApiError> {
     let outbound = api.outbound.clone();
     let read = move |body: &Value| read_parameters(body, outbound.policy());
     let verdict = match document.read(&api, json::MAX_VALUES, read).await? {
-        Ok((parameters, warnings)) => Verdict::Valid(ValidParameters {
-            valid: true,
-            parameters,
-            warnings,
-        }),
+        Ok((parameters, mut warnings)) => {
+            warn_of_unknown(query.as_deref(), &[], &mut warnings);
+            Verdict::Valid(ValidParameters {
+                valid: true,
+                parameters,
+                warnings,
+            })
+        }
         Err(invalid) => Verdict::Invalid(InvalidParameters {
             valid: false,
             errors: invalid.0,

@@ -14,6 +14,9 @@ const RANGE: std::ops::RangeInclusive<f64> = 1.0..=60.0;
 /// The share of `REQUEST_TIMEOUT` after which an answer is held no longer.
 const SHARE: f64 = 0.9;
 
+/// What is known of the query of a request that makes a job; of others it is warned.
+pub(super) const KNOWN: [&str; 1] = ["wait"];
+
 /// Until when an answer is held.
 #[derive(Clone, Copy)]
 pub(super) struct Wait {
@@ -22,8 +25,7 @@ pub(super) struct Wait {
 }
 
 impl Wait {
-    /// Reads the query of a request that has just begun, or says what is wrong with it. What else
-    /// is in there has never been looked at.
+    /// Reads the query of a request that has just begun, or says what is wrong with it.
     pub(super) fn read(query: Option<&str>) -> Result<Option<Self>, Value> {
         let began = Instant::now();
         let query = query.unwrap_or_default().as_bytes();

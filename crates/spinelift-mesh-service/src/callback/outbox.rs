@@ -8,6 +8,7 @@ use super::retry::Retries;
 use crate::clock;
 use crate::engine::{Attempt, Delivery, EngineError, JobEngine, Lane, Next};
 use crate::fault;
+use crate::outage::Outage;
 use crate::redacted::RedactedUrl;
 use crate::result_url::ResultUrls;
 use std::sync::Arc;
@@ -47,12 +48,17 @@ impl Dispatcher {
     pub(crate) async fn run(self) {
         let room = Arc::new(Semaphore::new(ALL));
         let mut tasks = JoinSet::new();
+        let outage = Outage::default();
         loop {
             // The semaphore is never closed.
             let permit = Arc::clone(&room).acquire_owned().await.ok();
             while tasks.try_join_next().is_some() {}
             match self.engine.due().await {
                 Ok(Some((delivery, lane))) => {
+                    if let Some(outage) = outage.is_over() {
+                        let seconds = outage.as_secs_f64();
+                        tracing::info!(seconds, "deliveries are made again after an outage");
+                    }
                     let dispatcher = self.clone();
                     tasks.spawn(async move {
                         dispatcher.deliver(delivery, lane).await;
@@ -61,7 +67,12 @@ impl Dispatcher {
                 }
                 Ok(None) | Err(EngineError::Closed) => break,
                 Err(error) => {
-                    tracing::error!(%error, "no delivery could be read");
+                    if outage.is_news() {
+                        tracing::error!(
+                            %error,
+                            "no delivery could be read; trying again every second"
+                        );
+                    }
                     tokio::time::sleep(PAUSE).await;
                 }
             }

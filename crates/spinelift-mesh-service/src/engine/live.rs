@@ -1,12 +1,11 @@
 //! What runs here at the moment, and who watches it: in memory only, since a crash makes it
 //! untrue anyway.
 
-use super::Claim;
+use super::{Claim, Reason, Stop};
 use crate::job::{Job, JobId, JobState, Progress};
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 /// Watchers of jobs that nobody watches any more are looked for beyond this number.
 const MANY: usize = 256;
@@ -22,7 +21,7 @@ struct Attempt {
     generation: u64,
     number: u32,
     progress: Vec<Progress>,
-    stop: CancellationToken,
+    stop: Stop,
 }
 
 impl Attempt {
@@ -48,7 +47,7 @@ impl Watch {
 
 impl Live {
     pub(super) fn begin(&self, job: Job) -> Claim {
-        let stop = CancellationToken::new();
+        let stop = Stop::default();
         let attempt = Attempt {
             generation: job.generation,
             number: job.attempts,
@@ -81,14 +80,14 @@ impl Live {
         self.changed(&job.id);
     }
 
-    /// The job has ended without the attempt that runs, if one does.
-    pub(super) fn stop(&self, id: &JobId, generation: u64) {
+    /// The attempt that runs, if one does, is of no use any more.
+    pub(super) fn stop(&self, id: &JobId, generation: u64, reason: Reason) {
         let mut running = self.running.write();
         let is_its = |attempt: &Attempt| attempt.generation == generation;
         if running.get(id).is_some_and(is_its)
             && let Some(attempt) = running.remove(id)
         {
-            attempt.stop.cancel();
+            attempt.stop.because(reason);
         }
         drop(running);
         self.changed(id);

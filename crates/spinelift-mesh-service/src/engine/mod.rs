@@ -8,6 +8,7 @@ mod queue;
 pub mod redis;
 mod results;
 pub mod sqlite;
+mod stop;
 
 pub use lanes::{Lane, Turn};
 pub use live::Watch;
@@ -16,6 +17,7 @@ pub use outbox::{
     Attempt, Delivery, DeliveryId, DeliveryRecord, DeliveryState, Next, Outbox, Replayed,
 };
 pub use results::{Owner, ResultIndex, ResultKey, ResultObject, StoredResult};
+pub use stop::{Reason, Stop};
 
 use crate::job::{Batch, Job, JobError, JobId, JobRequest, Progress};
 use crate::redacted::RedactedUrl;
@@ -23,7 +25,6 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 /// A durable queue of jobs.
 ///
@@ -159,6 +160,11 @@ pub trait JobEngine: Outbox + ResultIndex + Send + Sync + 'static {
         Ok(())
     }
 
+    /// Whether no process that runs jobs is alive, as far as this one knows: what it accepts waits.
+    fn nobody_works(&self) -> bool {
+        false
+    }
+
     /// Hands out no more jobs; accepting goes on.
     fn stop_claiming(&self);
 
@@ -272,8 +278,8 @@ pub struct Claim {
     /// The job; `attempts` is the number of this attempt, and fences it together with the job's
     /// `generation`.
     pub job: Job,
-    /// Cancelled when the attempt has become pointless: the job was cancelled.
-    pub stop: CancellationToken,
+    /// Told when the attempt has become pointless, and why.
+    pub stop: Stop,
 }
 
 /// How an attempt ended.

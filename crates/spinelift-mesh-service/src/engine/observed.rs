@@ -162,6 +162,10 @@ impl<E: JobEngine> JobEngine for Observed<E> {
         self.engine.backlog().await
     }
 
+    fn nobody_works(&self) -> bool {
+        self.engine.nobody_works()
+    }
+
     async fn check_room(&self, client: &str) -> Result<(), EngineError> {
         self.engine.check_room(client).await
     }

@@ -3,10 +3,12 @@
 mod batch;
 mod echo;
 mod fields;
+mod query;
 
 pub(crate) use batch::{BatchRequest, MAX_BATCH_ID};
 pub(crate) use echo::wrong;
 pub(crate) use fields::MAX_URL;
+pub(crate) use query::warn_of_unknown;
 
 use crate::address::AddressPolicy;
 use crate::job::{JobId, JobRequest, Source};

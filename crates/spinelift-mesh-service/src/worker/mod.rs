@@ -16,6 +16,7 @@ pub(crate) use sweep::Sweeper;
 pub(crate) use uploads::Uploads;
 
 use crate::engine::{Claim, JobEngine, Lane};
+use crate::outage::Outage;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -36,10 +37,12 @@ impl Workers {
     pub(crate) fn start(count: usize, runner: &Arc<Runner>, engine: &Arc<dyn JobEngine>) -> Self {
         let abandon = watch::Sender::new(false);
         let mut tasks = JoinSet::new();
+        let outage = Arc::new(Outage::default());
         for _ in 0..count {
             tasks.spawn(work(
                 Arc::clone(runner),
                 Arc::clone(engine),
+                Arc::clone(&outage),
                 abandon.subscribe(),
             ));
         }
@@ -88,13 +91,26 @@ async fn run(runner: &Arc<Runner>, claim: Claim, lane: Lane, mut abandon: watch:
     }
 }
 
-async fn work(runner: Arc<Runner>, engine: Arc<dyn JobEngine>, abandon: watch::Receiver<bool>) {
+async fn work(
+    runner: Arc<Runner>,
+    engine: Arc<dyn JobEngine>,
+    outage: Arc<Outage>,
+    abandon: watch::Receiver<bool>,
+) {
     loop {
         match engine.claim().await {
-            Ok(Some((claim, lane))) => run(&runner, claim, lane, abandon.clone()).await,
+            Ok(Some((claim, lane))) => {
+                if let Some(outage) = outage.is_over() {
+                    let seconds = outage.as_secs_f64();
+                    tracing::info!(seconds, "jobs are started again after an outage");
+                }
+                run(&runner, claim, lane, abandon.clone()).await;
+            }
             Ok(None) => return,
             Err(error) => {
-                tracing::error!(%error, "no job could be started");
+                if outage.is_news() {
+                    tracing::error!(%error, "no job could be started; trying again every second");
+                }
                 tokio::time::sleep(PAUSE).await;
             }
         }

@@ -9,9 +9,9 @@ use super::pace::Pace;
 use super::reporter::Reporter;
 use super::uploads::Uploads;
 use crate::callback::Callbacks;
-use crate::engine::{Claim, Fenced, JobEngine, Lane, ResultKey};
+use crate::engine::{Claim, Fenced, JobEngine, Lane, Reason, ResultKey};
 use crate::health::Activity;
-use crate::job::JobError;
+use crate::job::{Job, JobError};
 use crate::memory::MemoryBudget;
 use crate::metrics::{Held, Metrics};
 use crate::source::Sources;
@@ -87,8 +87,8 @@ impl Runner {
         tokio::select! {
             // A job that was cancelled before its worker came to it does not begin at all.
             biased;
-            () = claim.stop.cancelled() => {
-                tracing::info!(job_id = %job.id, "job cancelled while it ran");
+            reason = claim.stop.told() => {
+                say_why(job, reason);
                 self.tidy(job, draft).await;
             }
             () = self.to_the_end(claim, lane, &mut draft).instrument(span) => {
@@ -118,7 +118,7 @@ impl Runner {
         };
         // The end of a job that was cancelled does not wait for a line that is opened later, so
         // nothing may be told on it.
-        if claim.stop.is_cancelled() {
+        if claim.stop.is_told() {
             return;
         }
         let (mut lane, mut reuse) = (Some(lane), self.caches);
@@ -139,6 +139,22 @@ impl Runner {
                 _ => return,
             }
         }
+    }
+}
+
+/// Why an attempt is dropped.
+fn say_why(job: &Job, reason: Reason) {
+    match reason {
+        Reason::Cancelled => tracing::info!(job_id = %job.id, "job cancelled while it ran"),
+        Reason::LeaseOver => tracing::warn!(
+            job_id = %job.id,
+            "an attempt was dropped: this node was silent for longer than JOB_LEASE, and the job \
+             is its own no longer"
+        ),
+        Reason::Gone => tracing::warn!(
+            job_id = %job.id,
+            "an attempt was dropped: the job is gone from the store"
+        ),
     }
 }
 

@@ -1,12 +1,12 @@
 //! Several services that share their jobs through Redis, and a folder.
 
-use crate::harness::{Origin, Receiver, RedisServer, TestService, disc, eventually};
+use crate::harness::{Answer, Log, Origin, Receiver, RedisServer, TestService, disc, eventually};
 use crate::upload::upload_to;
 use axum::response::Response;
-use serde_json::json;
-use spinelift_mesh_service::Settings;
+use serde_json::{Value, json};
 use spinelift_mesh_service::engine::redis::RedisUrl;
 use spinelift_mesh_service::settings::{JobBackend, Role};
+use spinelift_mesh_service::{ApiKeys, Secret, Settings};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -84,6 +84,89 @@ async fn one_accepts_another_works_and_all_answer() {
 }
 
 #[tokio::test]
+async fn who_only_accepts_says_when_nobody_works_and_accepts_all_the_same() {
+    let log = Log::keep();
+    let (cluster, origin) = (Cluster::new().await, Origin::start().await);
+    let name = "accepts-alone";
+    let lease = Duration::from_secs(2);
+    let api = cluster
+        .node_with(Role::Api, |settings| {
+            settings.node_name = Some(name.into());
+            settings.job_lease = lease;
+        })
+        .await;
+    let note =
+        || async { api.get("/health/ready").await.body["checks"]["workers"]["note"].clone() };
+    eventually("it says that nobody works", || async {
+        note().await.as_str()?.contains("ROLE=worker").then_some(())
+    })
+    .await;
+    assert_eq!(api.get("/health/ready").await.status, 200);
+    api.accept("waits", &origin.url("/disc.png")).await;
+    let worker = cluster
+        .node_with(Role::Worker, |settings| settings.job_lease = lease)
+        .await;
+    assert_eq!(api.ended("waits").await["status"], "completed");
+    eventually("it knows of the worker", || async {
+        note().await.is_null().then_some(())
+    })
+    .await;
+    worker.stop().await;
+    eventually("it says so once more", || async {
+        note().await.is_string().then_some(())
+    })
+    .await;
+    let text = log.text();
+    let said = |what: &str| {
+        let lines = text.lines().filter(|line| line.contains(name));
+        lines.filter(|line| line.contains(what)).count()
+    };
+    let again = said("a node that runs jobs is alive again");
+    assert!(again >= 1);
+    // Not once more as long as nothing changes.
+    assert_eq!(said("no node that runs jobs is alive"), again + 1);
+}
+
+#[tokio::test]
+async fn who_signs_with_another_key_than_a_node_that_runs_says_so() {
+    let log = Log::keep();
+    let cluster = Cluster::new().await;
+    let node = async |name: &str, key: Option<&str>| {
+        let change = |settings: &mut Settings| {
+            settings.api_keys = ApiKeys::parse("0123456789abcdef").unwrap();
+            settings.node_name = Some(name.to_owned());
+            settings.url_signing_key = key.map(Secret::new);
+        };
+        cluster.node_with(Role::All, change).await
+    };
+    let [one, other] = [Some("a key of 16 bytes"), Some("another, as long")];
+    let _running = [
+        node("signs-first", one).await,
+        node("signs-alike", one).await,
+        node("signs-otherwise", other).await,
+        node("signs-by-itself", None).await,
+    ];
+    let text = log.text();
+    let lines = text.lines().filter(|line| line.contains("URL_SIGNING_KEY"));
+    let warnings = lines.map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let warnings: Vec<_> = warnings
+        .map(|warning| {
+            (
+                warning["fields"]["node"].clone(),
+                warning["fields"]["nodes"].clone(),
+            )
+        })
+        .filter(|(node, _)| node.as_str().is_some_and(|node| node.starts_with("signs-")))
+        .collect();
+    let expected = [("signs-otherwise", 2), ("signs-by-itself", 3)];
+    assert_eq!(
+        warnings,
+        expected.map(|(node, nodes)| (json!(node), json!(nodes)))
+    );
+    assert!(!text.contains("a key of 16") && !text.contains("another, as long"));
+}
+
+#[tokio::test]
 async fn an_image_that_was_uploaded_to_one_is_loaded_by_another() {
     let cluster = Cluster::new().await;
     let api = cluster.node(Role::Api).await;
@@ -115,6 +198,7 @@ async fn what_two_are_asked_for_at_once_is_made_once() {
 
 #[tokio::test]
 async fn without_its_server_a_node_says_so_and_recovers_by_itself() {
+    let log = Log::keep();
     let durable = ["--appendonly", "yes", "--appendfsync", "always"];
     let server = RedisServer::start(&durable).await;
     let (cluster, origin) = (Cluster::of(server.clone()).await, Origin::start().await);
@@ -138,6 +222,21 @@ async fn without_its_server_a_node_says_so_and_recovers_by_itself() {
         (503, "STORAGE_UNAVAILABLE")
     );
     assert!(refused.headers.contains_key("retry-after"));
+    let message = |answer: &Answer| answer.body["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message(&refused).contains("nothing was accepted"));
+    let read = node.status("hangs").await;
+    assert_eq!((read.status, read.code()), (503, "STORAGE_UNAVAILABLE"));
+    assert!(!message(&read).contains("accepted"), "{}", message(&read));
+    let said = || {
+        let text = log.text();
+        let lines = text.lines().filter(|line| line.contains(&server.url()));
+        let lines = lines.filter(|line| line.contains("no job could be started"));
+        lines.count()
+    };
+    eventually("it says where no job can be had", || async {
+        (said() > 0).then_some(())
+    })
+    .await;
     server.run().await;
     eventually("it is ready", || async {
         (node.get("/health/ready").await.status == 200).then_some(())
@@ -147,6 +246,7 @@ async fn without_its_server_a_node_says_so_and_recovers_by_itself() {
     origin.open_gate();
     assert_eq!(node.ended("hangs").await["attempts"], 1);
     assert_eq!(node.ended("b").await["status"], "completed");
+    assert_eq!(said(), 1, "not with every try");
 }
 
 #[tokio::test]

@@ -80,8 +80,9 @@ async fn an_upload_does_not_wait_for_downloads_that_hang() {
 async fn an_uploaded_image_becomes_the_mesh_that_a_loaded_one_does() {
     let (service, origin) = (TestService::start().await, Origin::start().await);
     let image = disc(&origin).await;
-    let answer = upload(
+    let answer = upload_to(
         &service,
+        "?format=spine",
         &[
             ("job_id", b"up"),
             ("preset", b"balanced"),
@@ -99,7 +100,12 @@ async fn an_uploaded_image_becomes_the_mesh_that_a_loaded_one_does() {
     .await;
     assert_eq!(answer.status, 202, "{answer:?}");
     assert_eq!(answer.body["job_id"], "up");
-    assert_eq!(answer.body["warnings"][0]["code"], "UNKNOWN_FIELD");
+    let warnings = answer.body["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    for (warning, name) in warnings.iter().zip(["`note`", "`format`"]) {
+        assert_eq!(warning["code"], "UNKNOWN_FIELD");
+        assert!(warning["message"].as_str().unwrap().contains(name));
+    }
     assert_eq!(service.ended("up").await["status"], "completed");
     let loaded = json!({
         "image_url": origin.url("/disc.png"), "job_id": "loaded", "preset": "balanced",

@@ -103,6 +103,36 @@ async fn each_field_is_checked() {
 }
 
 #[tokio::test]
+async fn what_a_query_has_that_is_unknown_is_ignored_and_reported() {
+    let (service, origin) = (TestService::start().await, Origin::start().await);
+    let image = json!({ "image_url": origin.url("/disc.png") });
+    let body = json!({ "image_url": image["image_url"], "images": [image] });
+    for (path, other) in [
+        ("mesh/generate", "wait=60"),
+        ("mesh/batch", "wait=60"),
+        ("parameters/validate", ""),
+    ] {
+        let path = format!("/api/v1/{path}?format=spine&{other}&format=svg");
+        let request = service
+            .request("POST", &path)
+            .header("content-type", "application/json")
+            .body(body.to_string());
+        let answer = service.send(request).await;
+        assert!(matches!(answer.status, 200 | 202), "{path}: {answer:?}");
+        let warnings = answer.body["warnings"].as_array().unwrap();
+        let query = warnings
+            .iter()
+            .filter_map(|warning| warning["message"].as_str());
+        let query: Vec<_> = query.filter(|message| message.contains("query")).collect();
+        let mut expected = vec!["unknown query parameter `format` was ignored"];
+        if path.contains("batch") {
+            expected.push("unknown query parameter `wait` was ignored");
+        }
+        assert_eq!(query, expected, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_unknown_is_ignored_and_reported() {
     let (service, origin) = (TestService::start().await, Origin::start().await);
     let answer = service

@@ -1,5 +1,7 @@
 //! One connection, which is made anew whenever it breaks.
 
+use super::RedisUrl;
+use super::refusal::{Refusal, explained};
 use super::servers::{ANSWER, Connection, Servers, timed_out};
 use crate::engine::EngineError;
 use crate::metrics::RedisMetrics;
@@ -21,6 +23,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 /// The connection, as long as there is one.
 pub(super) struct Connecting {
     pub(super) servers: Servers,
+    pub(super) url: RedisUrl,
     pub(super) connection: watch::Sender<Option<Connected>>,
     trouble: Mutex<Trouble>,
     /// There is a connection again.
@@ -40,18 +43,29 @@ pub(super) struct Connected {
 struct Trouble {
     since: Instant,
     reason: String,
+    refusal: Option<Refusal>,
+}
+
+impl Trouble {
+    fn of(error: &RedisError, url: &RedisUrl, since: Instant) -> Self {
+        Self {
+            since,
+            reason: explained(error, url.is_encrypted()),
+            refusal: Refusal::of(error),
+        }
+    }
 }
 
 impl Connecting {
     /// There is no connection before [`keep`] has made one.
-    pub(super) fn new(servers: Servers, metrics: RedisMetrics) -> Self {
+    pub(super) fn new(servers: Servers, url: RedisUrl, metrics: RedisMetrics) -> Self {
+        // Until there is an answer, which may be awaited for longer than by who asks.
+        let trouble = Trouble::of(&timed_out(), &url, Instant::now());
         Self {
             servers,
+            url,
             connection: watch::Sender::new(None),
-            trouble: Mutex::new(Trouble {
-                since: Instant::now(),
-                reason: "not connected yet".into(),
-            }),
+            trouble: Mutex::new(trouble),
             reconnected: Notify::new(),
             metrics,
         }
@@ -73,7 +87,27 @@ impl Connecting {
             return Ok(connected.clone());
         }
         let reason = self.trouble.lock().reason.clone();
-        Err(EngineError::Unavailable { reason })
+        Err(self.unavailable(&reason))
+    }
+
+    /// What the reasons of errors begin with.
+    pub(super) fn address(&self) -> String {
+        format!("Redis at {} (REDIS_URL): ", self.url)
+    }
+
+    /// Why there is no connection, if something answers all the same.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        match self.connection.borrow().is_some() {
+            true => None,
+            false => self.trouble.lock().refusal,
+        }
+    }
+
+    /// Whoever reads of it is to know which servers were meant.
+    pub(super) fn unavailable(&self, reason: &str) -> EngineError {
+        EngineError::Unavailable {
+            reason: format!("{}{reason}", self.address()),
+        }
     }
 
     /// A connection is of no use any more; another is made.
@@ -90,11 +124,8 @@ impl Connecting {
             is_current
         });
         if is_news {
-            *self.trouble.lock() = Trouble {
-                since: Instant::now(),
-                reason: error.to_string(),
-            };
-            tracing::warn!(%error, "the connection to Redis broke");
+            *self.trouble.lock() = Trouble::of(error, &self.url, Instant::now());
+            tracing::warn!(url = %self.url, %error, "the connection to Redis broke");
         }
     }
 }
@@ -110,7 +141,7 @@ pub(super) async fn keep(shared: Arc<Connecting>) {
                 number += 1;
                 if number > 1 {
                     shared.metrics.reconnections.increment(1);
-                    tracing::info!("connected to Redis again");
+                    tracing::info!(url = %shared.url, "connected to Redis again");
                 }
                 let since = Instant::now();
                 shared.connection.send_replace(Some(Connected {
@@ -128,7 +159,10 @@ pub(super) async fn keep(shared: Arc<Connecting>) {
                     continue;
                 }
             }
-            Err(error) => shared.trouble.lock().reason = error.to_string(),
+            Err(error) => {
+                let mut trouble = shared.trouble.lock();
+                *trouble = Trouble::of(&error, &shared.url, trouble.since);
+            }
         }
         tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
         pause = (pause * 2).min(PAUSES.1);

@@ -1,7 +1,7 @@
 //! The attempts that this node makes, and the tokens by which the server knows them.
 
-use crate::engine::Claim;
 use crate::engine::live::{Live, overlay};
+use crate::engine::{Claim, Reason};
 use crate::job::{Job, JobId, Progress};
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
@@ -11,8 +11,9 @@ use std::collections::{HashMap, VecDeque};
 pub(super) struct Held {
     pub(super) live: Live,
     attempts: Mutex<HashMap<JobId, Attempt>>,
-    /// The last tokens that were lost without being held: their attempts may be about to begin.
-    lost: Mutex<VecDeque<String>>,
+    /// The last tokens that were lost without being held, and why: their attempts may be about to
+    /// begin.
+    lost: Mutex<VecDeque<(String, Reason)>>,
 }
 
 /// How many of them are remembered.
@@ -41,15 +42,23 @@ impl Held {
         let mut attempts = self.attempts.lock();
         if let Some(earlier) = attempts.insert(job.id.clone(), attempt) {
             // Its lease ended, and the job came to this very node once more.
-            self.live.stop(&job.id, earlier.generation);
+            self.live
+                .stop(&job.id, earlier.generation, Reason::LeaseOver);
         }
-        let lost = self.lost.lock().contains(&attempt_token);
+        let lost = self.lost_reason(&attempt_token);
         let claim = self.live.begin(job);
         drop(attempts);
-        if lost {
-            self.lose(&claim.job.id, &attempt_token);
+        if let Some(reason) = lost {
+            self.lose(&claim.job.id, &attempt_token, reason);
         }
         claim
+    }
+
+    /// Why an attempt that is about to begin was lost already.
+    fn lost_reason(&self, token: &str) -> Option<Reason> {
+        let lost = self.lost.lock();
+        let known = lost.iter().find(|(lost, _)| lost == token);
+        known.map(|(_, reason)| *reason)
     }
 
     /// The token of an attempt, as long as it is held.
@@ -74,18 +83,18 @@ impl Held {
 
     /// An attempt counts for nothing any more: whoever makes it is told to stop. Whether it was
     /// still held.
-    pub(super) fn lose(&self, id: &JobId, token: &str) -> bool {
+    pub(super) fn lose(&self, id: &JobId, token: &str, reason: Reason) -> bool {
         let mut attempts = self.attempts.lock();
         let known = attempts.get(id).filter(|known| known.token == token);
         let Some(generation) = known.map(|known| known.generation) else {
             let mut lost = self.lost.lock();
             lost.truncate(LOST - 1);
-            lost.push_front(token.to_owned());
+            lost.push_front((token.to_owned(), reason));
             return false;
         };
         attempts.remove(id);
         drop(attempts);
-        self.live.stop(id, generation);
+        self.live.stop(id, generation, reason);
         true
     }
 

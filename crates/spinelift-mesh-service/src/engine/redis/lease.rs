@@ -3,8 +3,10 @@
 
 use super::scripts::{HEARTBEAT, REAP};
 use super::{Shared, attempt, unexpected};
-use crate::engine::{EngineError, Fenced, Outcome};
+use crate::engine::{EngineError, Fenced, Outcome, Reason};
 use crate::job::{JobError, JobId};
+use crate::outage::Outage;
+use parking_lot::Mutex;
 use redis::{FromRedisValue, Value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +22,7 @@ const TIDY_EVERY: u32 = 60;
 pub(super) async fn keep(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(shared.lease / 3);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let outage = Outage::default();
     loop {
         // At once after an outage: others may think this node dead, and the server may have
         // forgotten what all nodes know. A node that has nothing to do hears of it by its messages.
@@ -28,8 +31,15 @@ pub(super) async fn keep(shared: Arc<Shared>) {
             () = shared.link.reconnected() => {}
             () = shared.listening.notified() => {}
         }
-        if let Err(error) = beat(&shared).await {
-            tracing::warn!(%error, "Redis was not told that this node lives");
+        match beat(&shared).await {
+            // That there is a connection again is said where it is made.
+            Ok(()) => {
+                let _ = outage.is_over();
+            }
+            Err(error) if outage.is_news() => {
+                tracing::warn!(%error, "Redis was not told that this node lives");
+            }
+            Err(_) => {}
         }
     }
 }
@@ -54,19 +64,32 @@ async fn beat(shared: &Shared) -> Result<(), EngineError> {
         shared.secrets.all().into_iter().map(text).collect(),
     ];
     let counts = groups.each_ref().map(|group| group.len().to_string());
-    let mut args = vec![node.as_str(), &shared.node.token, &lease];
+    // Not while it is being shut down.
+    let works = shared.works && !shared.fetcher.closed.is_cancelled();
+    let works = if works { "1" } else { "0" };
+    let mut args = vec![
+        node.as_str(),
+        &shared.node.token,
+        &lease,
+        works,
+        &shared.signing,
+    ];
     for (group, count) in groups.iter().zip(&counts) {
         args.push(count);
         args.extend(group.iter().flatten().map(String::as_str));
     }
     type Lost = Vec<String>;
-    let answer: (u8, Lost, Lost, Lost) = shared.link.run(&HEARTBEAT, &args).await?;
-    let (has_name, jobs, deliveries, secrets) = answer;
+    let answer: (u8, Lost, Lost, Lost, String, bool) = shared.link.run(&HEARTBEAT, &args).await?;
+    let (has_name, jobs, deliveries, secrets, memory, some_work) = answer;
     if has_name == 0 {
         shared.node.rename();
     }
-    for lost in jobs.chunks_exact(2) {
-        lose_job(shared, &lost[0], &lost[1]);
+    shared.memory.is(memory, &node);
+    if !shared.works {
+        shared.workers.are_heard(some_work, shared.lease, &node);
+    }
+    for lost in jobs.chunks_exact(3) {
+        lose_job(shared, &lost[0], &lost[1], &lost[2]);
     }
     for lost in deliveries.chunks_exact(2) {
         shared.deliveries.lose(&lost[0], &lost[1]);
@@ -75,11 +98,33 @@ async fn beat(shared: &Shared) -> Result<(), EngineError> {
     Ok(())
 }
 
-fn lose_job(shared: &Shared, id: &str, token: &str) {
+/// `why` is the word of the script. Whoever makes the attempt says so in the log.
+fn lose_job(shared: &Shared, id: &str, token: &str, why: &str) {
     let Ok(id) = JobId::parse(id) else { return };
-    if shared.held.lose(&id, token) {
+    let reason = match why {
+        "cancelled" => Reason::Cancelled,
+        "gone" => Reason::Gone,
+        _ => Reason::LeaseOver,
+    };
+    if shared.held.lose(&id, token, reason) {
         shared.metrics.lost.increment(1);
-        tracing::warn!(job_id = %id, "an attempt was ended otherwise, or its lease was over");
+    }
+}
+
+/// What the server's memory is called, by which one that has lost its data is known.
+#[derive(Default)]
+pub(super) struct Memory(Mutex<Option<String>>);
+
+impl Memory {
+    fn is(&self, name: String, node: &str) {
+        let known = self.0.lock().replace(name.clone());
+        if known.is_some_and(|known| known != name) {
+            tracing::error!(
+                node,
+                "Redis has lost its data: the jobs that waited or ran are gone, and what is known \
+                 of results with them; new ones are accepted"
+            );
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! The way to the servers: scripts are run there.
 
 use super::connecting::{Connected, Connecting, keep, may_pass};
+use super::refusal::explained;
 use super::scripts::Command;
 use super::servers::{ANSWER, Connection, Servers, timed_out};
+use super::{OpenError, RedisUrl};
 use crate::engine::EngineError;
 use crate::metrics::RedisMetrics;
 use redis::{FromRedisValue, RedisError, ScriptInvocation, Value};
@@ -27,8 +29,14 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(servers: Servers, prefix: String, metrics: RedisMetrics) -> Self {
-        let shared = Arc::new(Connecting::new(servers, metrics));
+    /// `url` is that of the servers, for errors.
+    pub(super) fn new(
+        servers: Servers,
+        url: RedisUrl,
+        prefix: String,
+        metrics: RedisMetrics,
+    ) -> Self {
+        let shared = Arc::new(Connecting::new(servers, url, metrics));
         let mut keeping = JoinSet::new();
         keeping.spawn(keep(Arc::clone(&shared)));
         Self {
@@ -85,7 +93,7 @@ impl Link {
             if may_pass(&error) {
                 self.shared.broken(&connected, &error);
             }
-            unavailable(&error)
+            self.unavailable(&error)
         })?;
         read(command, answer).map(Some)
     }
@@ -117,7 +125,7 @@ impl Link {
                 self.shared.broken(&connected, &error);
             }
             if !passes || tries == TRIES || Instant::now() >= deadline {
-                return Err(unavailable(&error));
+                return Err(self.unavailable(&error));
             }
             tries += 1;
         }
@@ -128,11 +136,14 @@ impl Link {
         let mut connected = self.connected(Instant::now() + LIMIT).await?;
         let answer = command.query_async::<Value>(&mut connected.connection);
         match tokio::time::timeout(ANSWER, answer).await {
-            Ok(answer) => answer.map_err(|error| unavailable(&error)),
-            Err(_) => Err(EngineError::Unavailable {
-                reason: "no answer in time".into(),
-            }),
+            Ok(answer) => answer.map_err(|error| self.unavailable(&error)),
+            Err(_) => Err(self.unavailable(&timed_out())),
         }
+    }
+
+    fn unavailable(&self, error: &RedisError) -> EngineError {
+        let is_encrypted = self.shared.url.is_encrypted();
+        self.shared.unavailable(&explained(error, is_encrypted))
     }
 
     /// Waits for a connection, but not throughout an outage.
@@ -146,6 +157,21 @@ impl Link {
     /// Waits until a connection was made since this was called last.
     pub(super) async fn reconnected(&self) {
         self.shared.reconnected.notified().await;
+    }
+
+    /// Why nothing could be sent at the start.
+    pub(super) fn open_error(&self, error: &EngineError) -> OpenError {
+        let (url, address) = (self.shared.url.to_string(), self.shared.address());
+        if let Some(reason) = self.shared.refusal() {
+            return OpenError::Refused { url, reason };
+        }
+        let reason = match error {
+            EngineError::Unavailable { reason } => {
+                reason.strip_prefix(&address).unwrap_or(reason).to_owned()
+            }
+            error => error.to_string(),
+        };
+        OpenError::Unreachable { url, reason }
     }
 
     /// Sends nothing more.
@@ -174,10 +200,4 @@ fn read<T: FromRedisValue>(command: &Command, answer: Value) -> Result<T, Engine
         );
         EngineError::Unavailable { reason }
     })
-}
-
-fn unavailable(error: &RedisError) -> EngineError {
-    EngineError::Unavailable {
-        reason: error.to_string(),
-    }
 }

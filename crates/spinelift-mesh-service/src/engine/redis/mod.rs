@@ -27,16 +27,19 @@ mod outbox;
 mod progress;
 mod reading;
 mod records;
+mod refusal;
 mod removal;
 mod results;
 mod scripts;
 mod secrets;
 mod servers;
 mod url;
+mod workers;
 
 pub use checks::Unsuitable;
 pub use open_error::OpenError;
 pub use opening::Options;
+pub use refusal::Refusal;
 pub use url::RedisUrl;
 
 use super::live::Watch;
@@ -54,6 +57,7 @@ use chrono::{DateTime, Utc};
 use deliveries::Deliveries;
 use fetch::Fetcher;
 use held::Held;
+use lease::Memory;
 use link::Link;
 use locks::Locks;
 use node::Node;
@@ -66,6 +70,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
+use workers::Workers;
 
 /// [`JobEngine`] in Redis.
 pub struct RedisEngine {
@@ -79,12 +84,18 @@ struct Shared {
     link: Link,
     node: Node,
     lease: Duration,
+    /// Whether this node runs jobs.
+    works: bool,
+    /// Empty if it signs nothing.
+    signing: String,
     bounds: Bounds,
     fetcher: Arc<Fetcher>,
     held: Held,
     deliveries: Deliveries,
     locks: Locks,
     secrets: Secrets,
+    memory: Memory,
+    workers: Workers,
     /// Something is watched that was not.
     watching: Notify,
     /// Messages are heard, again perhaps.
@@ -212,6 +223,10 @@ impl JobEngine for RedisEngine {
 
     async fn backlog(&self) -> Result<Backlog, EngineError> {
         reading::backlog(&self.shared).await
+    }
+
+    fn nobody_works(&self) -> bool {
+        self.shared.workers.are_missing()
     }
 
     async fn check_room(&self, client: &str) -> Result<(), EngineError> {

@@ -37,7 +37,9 @@ impl Node {
     ) -> Result<bool, EngineError> {
         let key = format!("node:{}", self.name());
         let milliseconds = lease.as_millis().to_string();
-        let until = Instant::now() + lease + lease / 2;
+        let patience = lease + lease / 2;
+        let until = Instant::now() + patience;
+        let mut has_said_so = false;
         loop {
             let args = [key.as_str(), &self.token, &milliseconds];
             if link.run::<u8>(&ENTER, &args).await? == 1 {
@@ -46,19 +48,32 @@ impl Node {
             if Instant::now() >= until {
                 return Ok(false);
             }
+            if !has_said_so {
+                has_said_so = true;
+                let (name, seconds) = (self.name(), patience.as_secs_f64());
+                tracing::warn!(
+                    node = name,
+                    "another node named {name} (NODE_NAME) may still be running; waiting up to \
+                     {seconds} s for its name, which is free JOB_LEASE after its last sign of life"
+                );
+            }
             tokio::time::sleep(lease / 10).await;
         }
     }
 
-    /// Tells the other nodes the lease of this one. It may differ from theirs, as it has to while it
-    /// is being changed one node after the other; but nobody should leave it at that.
-    pub(super) async fn compare_lease(
+    /// Tells the other nodes the lease of this one, and what it signs with. Both may differ from
+    /// theirs, as they have to while they are being changed one node after the other; but nobody
+    /// should leave it at that.
+    pub(super) async fn compare(
         &self,
         link: &Link,
         lease: Duration,
+        signing: &str,
     ) -> Result<(), EngineError> {
         let (name, milliseconds) = (self.name(), lease.as_millis().to_string());
-        let others: Vec<(String, u64)> = link.run(&COMPARE, &[&name, &milliseconds]).await?;
+        let args = [name.as_str(), &milliseconds, signing];
+        type Others = (Vec<(String, u64)>, Vec<String>);
+        let (others, strangers): Others = link.run(&COMPARE, &args).await?;
         if let Some((other, others_lease)) = others.first() {
             tracing::warn!(
                 node = name,
@@ -68,6 +83,15 @@ impl Node {
                 nodes = others.len(),
                 "JOB_LEASE differs between nodes that run: the longest counts for all of them, until \
                  it is set to the same everywhere"
+            );
+        }
+        if let Some(other) = strangers.first() {
+            tracing::warn!(
+                node = name,
+                other_node = other,
+                nodes = strangers.len(),
+                "URL_SIGNING_KEY differs between nodes that run: result URLs that one has signed are \
+                 refused by the other, until it is set to the same everywhere"
             );
         }
         Ok(())

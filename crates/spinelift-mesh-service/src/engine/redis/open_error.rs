@@ -1,6 +1,6 @@
 //! Why the engine could not be opened.
 
-use super::Unsuitable;
+use super::{Refusal, Unsuitable};
 use std::path::PathBuf;
 
 /// Why an engine could not be opened.
@@ -30,6 +30,14 @@ pub enum OpenError {
         url: String,
         /// Why.
         reason: String,
+    },
+    /// Something answers, and cannot be worked with.
+    #[error("{url} (REDIS_URL): {reason}")]
+    Refused {
+        /// The URL, without its secrets.
+        url: String,
+        /// Why.
+        reason: Refusal,
     },
     /// The server is not fit to be entrusted with jobs.
     #[error("{url} (REDIS_URL): {reason}")]

@@ -3,11 +3,13 @@
 use super::deliveries::Deliveries;
 use super::fetch::Fetcher;
 use super::held::Held;
+use super::lease::Memory;
 use super::link::Link;
 use super::locks::Locks;
 use super::node::Node;
 use super::secrets::Secrets;
 use super::servers::Servers;
+use super::workers::Workers;
 use super::{OpenError, RedisEngine, RedisUrl, Shared};
 use super::{checks, fetch, lease, news, outbox, progress};
 use crate::engine::{Bounds, EngineError};
@@ -33,8 +35,11 @@ pub struct Options {
     pub node: Option<String>,
     /// How long what a node holds is its own after it was heard last.
     pub lease: Duration,
-    /// Whether this node makes deliveries.
-    pub delivers: bool,
+    /// Whether this node runs jobs and makes deliveries.
+    pub works: bool,
+    /// What it signs result URLs with, by a name that betrays nothing; `None` if it signs none. It
+    /// warns of nodes that sign with something else.
+    pub signing: Option<String>,
     /// The bounds.
     pub bounds: Bounds,
 }
@@ -61,39 +66,37 @@ impl RedisEngine {
             reason: error.to_string(),
         })?;
         let prefix = format!("{{{}}}:", options.namespace);
-        let link = Link::new(servers, prefix, metrics.clone());
-        let unreachable = |error: EngineError| OpenError::Unreachable {
-            url: url.to_string(),
-            reason: error.to_string(),
-        };
+        let link = Link::new(servers, url.clone(), prefix, metrics.clone());
+        let failed = |error: EngineError| link.open_error(&error);
         checks::inspect(&link)
             .await
-            .map_err(unreachable)?
+            .map_err(failed)?
             .map_err(|reason| OpenError::Unsuitable {
                 url: url.to_string(),
                 reason,
             })?;
         let node = Node::new(options.node.as_deref());
-        if !node
-            .take_name(&link, options.lease)
-            .await
-            .map_err(unreachable)?
-        {
+        if !node.take_name(&link, options.lease).await.map_err(failed)? {
             return Err(OpenError::NameTaken { name: node.name() });
         }
-        node.compare_lease(&link, options.lease)
+        let signing = options.signing.unwrap_or_default();
+        node.compare(&link, options.lease, &signing)
             .await
-            .map_err(unreachable)?;
+            .map_err(failed)?;
         let shared = Arc::new(Shared {
             link,
             node,
             lease: options.lease,
+            works: options.works,
+            signing,
             bounds: options.bounds,
             fetcher: Arc::new(Fetcher::new()),
             held: Held::default(),
-            deliveries: Deliveries::new(options.bounds.delivery_lanes, options.delivers),
+            deliveries: Deliveries::new(options.bounds.delivery_lanes, options.works),
             locks: Locks::default(),
             secrets: Secrets::default(),
+            memory: Memory::default(),
+            workers: Workers::default(),
             watching: Notify::new(),
             listening: Notify::new(),
             metrics,

@@ -2,7 +2,7 @@
 
 use super::scripts::{CANCEL, DELETE, EXPIRE};
 use super::{Shared, age, progress, token, unexpected};
-use crate::engine::{Cancelled, Deleted, DeliveryId, EngineError, Expired, ResultObject};
+use crate::engine::{Cancelled, Deleted, DeliveryId, EngineError, Expired, Reason, ResultObject};
 use crate::job::JobId;
 use chrono::{DateTime, Utc};
 use redis::{FromRedisValue, Value};
@@ -34,7 +34,7 @@ impl Notice {
         let Ok(id) = JobId::parse(&self.job) else {
             return;
         };
-        shared.held.lose(&id, &self.token);
+        shared.held.lose(&id, &self.token, Reason::Cancelled);
         if self.node == shared.node.name() && !self.delivery.is_empty() {
             shared
                 .deliveries

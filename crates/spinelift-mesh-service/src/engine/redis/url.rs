@@ -1,6 +1,6 @@
 //! `REDIS_URL`: which servers there are, of which kind, and how they are to be spoken to.
 
-use redis::{ConnectionInfo, IntoConnectionInfo};
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 use std::fmt;
 
 /// Servers of Redis or Valkey. Its `Debug` and `Display` leave out all that may be a secret.
@@ -72,6 +72,12 @@ impl RedisUrl {
             _ => return None,
         };
         Some(Self::new(kind, servers, shown))
+    }
+
+    /// Whether the servers are spoken to with TLS.
+    pub(super) fn is_encrypted(&self) -> bool {
+        let mut servers = self.servers.iter();
+        servers.any(|server| matches!(server.addr(), ConnectionAddr::TcpTls { .. }))
     }
 
     fn new(kind: Kind, servers: Vec<ConnectionInfo>, shown: String) -> Self {

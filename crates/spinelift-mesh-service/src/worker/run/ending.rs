@@ -46,7 +46,9 @@ impl Runner {
                 tracing::info!(milliseconds, code = %error.code, reason = error.message, "job failed");
             }
             (Fenced::Superseded, _) => {
-                tracing::warn!("the job was ended otherwise; this attempt counts for nothing");
+                tracing::warn!(
+                    "the job is gone, or another attempt's; this attempt counts for nothing"
+                );
             }
             (Fenced::ResultGone, _) => {}
         }

@@ -99,7 +99,7 @@ pub(super) async fn to_cancel_a_batch_is_to_cancel_its_jobs(store: &impl Store) 
     let running = claim(&engine).await;
     engine.report(&running, Progress::from(Step::SimplifyContour));
     assert_eq!(engine.cancel(&id("b")).await, Ok(Some(Cancelled::Now)));
-    assert!(running.stop.is_cancelled());
+    assert!(running.stop.is_told());
     let stopped = engine.get(&running.job.id).await.unwrap().unwrap();
     assert_eq!(stopped.progress.percent, 50, "how far it had come stays");
     assert_eq!(engine.backlog().await.unwrap().waiting, 0);

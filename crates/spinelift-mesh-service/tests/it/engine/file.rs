@@ -280,7 +280,7 @@ async fn a_cancel_that_falls_on_the_start_of_a_job_stops_it() {
     });
     let (claim, _lane) = claimed.unwrap().unwrap();
     assert_eq!(cancelled, Ok(Some(Cancelled::Now)));
-    assert!(claim.stop.is_cancelled());
+    assert!(claim.stop.is_told());
     engine.report(&claim, Progress::from(Step::CreateMask));
     assert_eq!(engine.progress(&id("a")).await, Ok(None));
     let fenced = engine.finish(&claim, completed()).await;

@@ -75,7 +75,8 @@ impl Namespace {
             namespace: self.name.clone(),
             node: None,
             lease: LEASE,
-            delivers: true,
+            works: true,
+            signing: None,
             bounds,
         }
     }

@@ -32,7 +32,7 @@ pub(super) async fn a_running_job_is_cancelled_and_its_attempt_counts_for_nothin
     let claim = claim(&engine).await;
     engine.report(&claim, Progress::from(Step::SimplifyContour));
     assert_eq!(engine.cancel(&id("a")).await, Ok(Some(Cancelled::Now)));
-    assert!(claim.stop.is_cancelled());
+    assert!(claim.stop.is_told());
     let fenced = engine.finish(&claim, completed()).await;
     assert_eq!(fenced, Ok(Fenced::Superseded));
     let seen = engine.get(&id("a")).await.unwrap().unwrap();
@@ -183,7 +183,7 @@ pub(super) async fn what_was_begun_for_a_deleted_job_counts_for_nothing_to_the_n
         assert_eq!(fenced, Ok(Fenced::Superseded));
     }
     assert_eq!(engine.release(&old).await, Ok(Fenced::Superseded));
-    assert!(!new.stop.is_cancelled());
+    assert!(!new.stop.is_told());
     assert_eq!(engine.backlog().await.unwrap().waiting, 0);
 
     engine.report(&new, Progress::from(Step::CreateMask));

@@ -25,7 +25,7 @@ fn is_overtaken(cluster: &Cluster, slow: &Server, be_silent: impl FnOnce(), spea
     speak();
     other.wait_for(|_| {
         let log = cluster.home.log();
-        log.matches("an attempt was ended otherwise").count()
+        log.matches("an attempt was dropped").count()
             + log.matches("this attempt counts for nothing").count()
             >= JOBS
     });

@@ -1,6 +1,8 @@
 -- A node lives, and goes on with what it has. Answers with what it has lost.
 local node, node_token, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local at = 4
+local works = ARGV[4] == '1'
+local signing = ARGV[5]
+local at = 6
 even_if_full()
 local reply = { 1 }
 local owner = redis.call('GET', P .. 'node:' .. node)
@@ -9,6 +11,9 @@ if owner and owner ~= node_token then
 else
   redis.call('SET', P .. 'node:' .. node, node_token, 'PX', lease)
   redis.call('HSET', P .. 'leases', node, lease)
+  if signing ~= '' then
+    redis.call('HSET', P .. 'signing', node, signing)
+  end
 end
 
 -- Nodes are heard without a gap since then: in a gap none of them could be.
@@ -17,6 +22,13 @@ if not heard.last or NOW - heard.last > lease * 2 / 3 then
   redis.call('HSET', P .. 'heard', 'since', NOW)
 end
 redis.call('HSET', P .. 'heard', 'last', NOW)
+-- What is in memory has a name that lasts as long: one that has lost its data gets another.
+redis.call('HSETNX', P .. 'heard', 'memory', NOW .. ':' .. node_token)
+
+-- This is there as long as some node that runs jobs is heard.
+if works and redis.call('PTTL', P .. 'works') < lease then
+  redis.call('SET', P .. 'works', '', 'PX', lease)
+end
 
 -- The next group of arguments, which begins with how many of `size` it has.
 local function each(size, work)
@@ -34,6 +46,8 @@ each(2, function(id, token)
   if not job or job.state ~= 'running' or job.token ~= token then
     lost_jobs[#lost_jobs + 1] = id
     lost_jobs[#lost_jobs + 1] = token
+    lost_jobs[#lost_jobs + 1] = not job and 'gone' or job.state == 'cancelled' and 'cancelled'
+      or 'lease'
     return
   end
   local function claim(call)
@@ -70,4 +84,6 @@ each(2, function(name, value)
   end
 end)
 reply[2], reply[3], reply[4] = lost_jobs, lost_deliveries, others
+reply[5] = redis.call('HGET', P .. 'heard', 'memory')
+reply[6] = redis.call('EXISTS', P .. 'works')
 return reply

@@ -1,5 +1,5 @@
 -- The leases of nodes that live, each as name and milliseconds; those of nodes that are gone are
--- forgotten.
+-- forgotten, with what they signed with.
 local function leases()
   local living = {}
   local all = redis.call('HGETALL', P .. 'leases')
@@ -8,6 +8,7 @@ local function leases()
       living[#living + 1] = { all[i], tonumber(all[i + 1]) }
     else
       redis.call('HDEL', P .. 'leases', all[i])
+      redis.call('HDEL', P .. 'signing', all[i])
     end
   end
   return living

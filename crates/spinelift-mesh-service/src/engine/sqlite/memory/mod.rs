@@ -8,8 +8,8 @@ pub(super) use crate::engine::queue::{Lanes, Queue, Waiting};
 pub(super) use clients::Clients;
 pub(super) use outgoing::Outgoing;
 
-use crate::engine::DeliveryId;
 use crate::engine::live::Live;
+use crate::engine::{DeliveryId, Reason};
 use crate::job::{Job, JobId};
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ impl Memory {
             self.live.changed(&job.id.id);
         }
         for job in &ended.stopped {
-            self.live.stop(&job.id, job.generation);
+            self.live.stop(&job.id, job.generation, Reason::Cancelled);
         }
         for delivery in ended.deliveries {
             self.outgoing.push(delivery, Duration::ZERO);

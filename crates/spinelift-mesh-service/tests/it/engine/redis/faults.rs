@@ -2,10 +2,25 @@
 
 use super::*;
 use crate::harness::Log;
-use spinelift_mesh_service::engine::AcceptedBatch;
+use spinelift_mesh_service::engine::{AcceptedBatch, Reason};
 
 /// Writes all to disk, at once.
 const DURABLE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
+
+/// Waits until the server has a key.
+async fn known(store: &Namespace, key: &str) {
+    let connection = store.server.connect().await.unwrap();
+    eventually(&format!("{key} is there"), || {
+        let mut ask = ::redis::cmd("EXISTS");
+        ask.arg(key);
+        let mut connection = connection.clone();
+        async move {
+            let known: u8 = ask.query_async(&mut connection).await.unwrap();
+            (known == 1).then_some(())
+        }
+    })
+    .await;
+}
 
 #[tokio::test]
 async fn an_answer_that_is_lost_changes_nothing() {
@@ -109,18 +124,37 @@ async fn a_server_that_forgot_everything_is_worked_with_anew() {
     assert_eq!(fenced, Ok(Fenced::Superseded));
     work(&engine, "a").await;
     assert_eq!(engine.backlog().await.unwrap().waiting, 0);
-    let connection = store.server.connect().await.unwrap();
-    eventually("it is told the secret", || {
-        let mut ask = ::redis::cmd("EXISTS");
-        ask.arg("{own}:secrets");
-        let mut connection = connection.clone();
-        async move {
-            let known: u8 = ask.query_async(&mut connection).await.unwrap();
-            (known == 1).then_some(())
-        }
+    known(&store, "{own}:secrets").await;
+    assert_eq!(store.open().await.secret("s").await, Ok(secret));
+}
+
+#[tokio::test]
+async fn that_a_server_forgot_everything_is_said_once_and_nothing_counts_as_cancelled() {
+    let log = Log::keep();
+    let store = Namespace::of(RedisServer::start(&[]).await).await;
+    let engine = store.open().await;
+    engine.accept(job("a")).await.unwrap();
+    let lost = claim(&engine).await;
+    // What is asked after the node was heard is answered after it has heard the answer.
+    known(&store, "{own}:heard").await;
+    engine.check().await.unwrap();
+    store.server.kill();
+    store.server.run().await;
+    assert_eq!(lost.stop.told().await, Reason::Gone);
+    let node = engine.node();
+    let said = || {
+        let text = log.text();
+        let lines = text.lines().filter(|line| line.contains(&node));
+        lines.filter(|line| line.contains("lost its data")).count()
+    };
+    assert_eq!(said(), 1);
+    work(&engine, "a").await;
+    store.server.kill();
+    store.server.run().await;
+    eventually("it says so of the next loss", || async {
+        (said() == 2).then_some(())
     })
     .await;
-    assert_eq!(store.open().await.secret("s").await, Ok(secret));
 }
 
 #[tokio::test]
@@ -136,18 +170,8 @@ async fn a_node_that_starts_first_after_a_loss_goes_by_the_secrets_of_before() {
     let mut options = store.options(BOUNDS);
     options.lease = minute;
     let first = RedisEngine::open(options).await.unwrap();
-    let connection = store.server.connect().await.unwrap();
-    let heard = eventually("it is heard", || {
-        let mut ask = ::redis::cmd("EXISTS");
-        ask.arg("{own}:heard");
-        let mut connection = connection.clone();
-        async move {
-            let heard: u8 = ask.query_async(&mut connection).await.unwrap();
-            (heard == 1).then_some(())
-        }
-    });
     let (found, ()) = tokio::join!(first.secret("s"), async {
-        heard.await;
+        known(&store, "{own}:heard").await;
         proxy.be_silent(false);
     });
     assert_eq!(found, Ok(secret));
@@ -221,7 +245,7 @@ async fn nothing_is_left_of_what_has_ended_and_been_deleted() {
         .map(|key| key.strip_prefix("{own}:").unwrap())
         // They expire by themselves.
         .filter(|key| !key.starts_with("reply:") && !key.starts_with("took:"))
-        .filter(|key| *key != "reaping" && !key.starts_with("node:"))
+        .filter(|key| *key != "reaping" && *key != "works" && !key.starts_with("node:"))
         .collect();
     keys.sort_unstable();
     let lasting: [&str; 5] = ["cache_bytes", "heard", "leases", "seq", "turn"];

@@ -2,8 +2,8 @@
 //! cannot be used.
 
 use super::*;
-use crate::harness::{RedisProcess, free_port, listening};
-use spinelift_mesh_service::engine::redis::Unsuitable;
+use crate::harness::{Origin, RedisProcess, free_port, listening};
+use spinelift_mesh_service::engine::redis::{Refusal, Unsuitable};
 use tempfile::TempDir;
 
 /// A process that ends with the test.
@@ -44,7 +44,8 @@ fn options(url: &str) -> Options {
         namespace: "own".into(),
         node: None,
         lease: LEASE,
-        delivers: true,
+        works: true,
+        signing: None,
         bounds: BOUNDS,
     }
 }
@@ -106,7 +107,7 @@ async fn a_cluster_holds_the_jobs_in_one_slot_and_is_listened_to() {
     one.accept(told_job("b")).await.unwrap();
     let claim = claim(&two).await;
     one.cancel(&id("b")).await.unwrap();
-    claim.stop.cancelled().await;
+    claim.stop.told().await;
     assert_eq!(two.due().await.unwrap().unwrap().0.of, id("b"));
 }
 
@@ -206,7 +207,7 @@ async fn an_encrypted_server_is_trusted_if_its_authority_is() {
     other.accept(job("b")).await.unwrap();
     let claim = claim(&engine).await;
     other.cancel(&id("b")).await.unwrap();
-    claim.stop.cancelled().await;
+    claim.stop.told().await;
     trusting.authorities = Some(directory.path().join("none.pem"));
     let missing = RedisEngine::open(trusting).await.err();
     assert!(matches!(missing, Some(OpenError::Authorities { .. })));
@@ -255,6 +256,46 @@ async fn a_user_with_a_password_may_do_what_is_needed_and_no_error_tells_the_pas
         text.contains("REDIS_URL") && !text.contains("hushed"),
         "{text}"
     );
+    let nameless = options(&format!("redis://localhost:{port}/0"));
+    for wrong in [refused, RedisEngine::open(nameless).await.err().unwrap()] {
+        let OpenError::Refused { reason, .. } = wrong else {
+            panic!("{wrong:?}");
+        };
+        assert_eq!(reason, Refusal::Credentials);
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_url_is_said_in_a_sentence() {
+    let server = RedisServer::shared().await;
+    let open = async |url: String| RedisEngine::open(options(&url)).await.err().unwrap();
+    let numbered = open(format!("redis://127.0.0.1:{}/99", server.port())).await;
+    assert!(matches!(
+        numbered,
+        OpenError::Refused {
+            reason: Refusal::Database,
+            ..
+        }
+    ));
+    let encrypted = open(format!("rediss://127.0.0.1:{}/0", server.port())).await;
+    let text = encrypted.to_string();
+    assert!(text.contains("a server without TLS is redis://"), "{text}");
+    let origin = Origin::start().await;
+    let strange = open(origin.url("/0").replace("http", "redis")).await;
+    assert!(
+        matches!(
+            strange,
+            OpenError::Refused {
+                reason: Refusal::NotRedis,
+                ..
+            }
+        ),
+        "{strange:?}"
+    );
+    for error in [numbered, encrypted, strange] {
+        let text = error.to_string();
+        assert!(text.contains("REDIS_URL") && !text.contains('\n'), "{text}");
+    }
 }
 
 #[tokio::test]

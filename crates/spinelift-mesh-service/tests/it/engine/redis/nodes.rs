@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::harness::Log;
-use spinelift_mesh_service::engine::{AcceptedBatch, Attempt, Cancelled, NewBatch, Next, Work};
+use spinelift_mesh_service::engine::{
+    AcceptedBatch, Attempt, Cancelled, NewBatch, Next, Reason, Work,
+};
 
 async fn two(store: &Namespace) -> [RedisEngine; 2] {
     [store.open().await, store.open().await]
@@ -49,7 +51,7 @@ async fn a_job_is_cancelled_where_it_runs_and_that_node_tells_of_it() {
     api.accept(told_job("a")).await.unwrap();
     let claim = claim(&worker).await;
     assert_eq!(api.cancel(&id("a")).await, Ok(Some(Cancelled::Now)));
-    claim.stop.cancelled().await;
+    assert_eq!(claim.stop.told().await, Reason::Cancelled);
     let fenced = worker.finish(&claim, completed()).await;
     assert_eq!(fenced, Ok(Fenced::Superseded));
     let (delivery, _lane) = worker.due().await.unwrap().unwrap();
@@ -71,7 +73,7 @@ async fn a_node_that_is_silent_for_a_lease_loses_its_job_and_cannot_end_it() {
     recovered(&silent).await;
     let late = silent.finish(&first, failed()).await;
     assert_eq!(late, Ok(Fenced::Superseded));
-    first.stop.cancelled().await;
+    assert_eq!(first.stop.told().await, Reason::LeaseOver);
     let fenced = other.finish(&second, completed()).await;
     assert_eq!(fenced, Ok(Fenced::Recorded));
     let deliveries = other.deliveries(&id("a")).await.unwrap();
@@ -196,15 +198,31 @@ async fn one_node_at_a_time_tells_of_a_batch_and_its_end_comes_last() {
 
 #[tokio::test]
 async fn two_nodes_of_one_name_do_not_run() {
+    let log = Log::keep();
     let store = Namespace::new().await;
-    let first = store.open_named("n").await.unwrap();
-    let refused = store.open_named("n").await.err();
-    assert!(matches!(&refused, Some(OpenError::NameTaken { name }) if name == "n"));
+    let name = "taken-twice";
+    let first = store.open_named(name).await.unwrap();
+    let mut refused = Box::pin(store.open_named(name));
+    let said = eventually("it says what it waits for", || async {
+        let text = log.text();
+        let mut lines = text.lines().filter(|line| line.contains(name));
+        lines
+            .find(|line| line.contains("may still be running"))
+            .map(str::to_owned)
+    });
+    let said = tokio::select! {
+        said = said => said,
+        _ = &mut refused => panic!("it did not wait"),
+    };
+    assert!(said.contains("waiting up to 7.5 s"), "{said}");
+    let refused = refused.await.err();
+    assert!(matches!(&refused, Some(OpenError::NameTaken { name: taken }) if taken == name));
+    assert_eq!(log.text().matches("taken-twice (NODE_NAME) may").count(), 1);
     first.close().await;
-    let second = store.open_named("n").await.unwrap();
+    let second = store.open_named(name).await.unwrap();
     drop(second);
     // It died: its name is free after a lease.
-    store.open_named("n").await.unwrap();
+    store.open_named(name).await.unwrap();
 }
 
 #[tokio::test]
