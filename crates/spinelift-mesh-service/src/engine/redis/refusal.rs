@@ -38,10 +38,14 @@ impl Refusal {
 pub(super) fn explained(error: &RedisError, is_encrypted: bool) -> String {
     match Refusal::of(error) {
         Some(refusal) => refusal.to_string(),
-        // A server without TLS waits for the rest of what it takes for a command.
-        None if is_encrypted && error.is_timeout() => {
+        None if is_encrypted && may_lack_tls(error) => {
             format!("{error}; a server without TLS is redis://, and not rediss://")
         }
         None => error.to_string(),
     }
+}
+
+/// A server without TLS waits for the rest of what it takes for a command, or answers in the clear.
+fn may_lack_tls(error: &RedisError) -> bool {
+    error.is_timeout() || error.to_string().contains("corrupt message")
 }
