@@ -99,10 +99,13 @@ impl Home {
         stored
     }
 
-    /// The names of the files in the storage.
+    /// The names of the files in the storage, but for that by which it is known.
     fn stored(&self) -> Vec<String> {
         let files = self.files("data/storage").into_iter();
-        files.map(|(name, _)| name).collect()
+        let names = files.map(|(name, _)| name);
+        names
+            .filter(|name| !name.ends_with("/.spinelift-mesh"))
+            .collect()
     }
 
     /// Says in a file how many seconds a clock is off.
