@@ -13,14 +13,14 @@ use serde_json::json;
 use spinelift_mesh::{MeshParameters, Step};
 use spinelift_mesh_service::RedactedUrl;
 use spinelift_mesh_service::engine::redis::{OpenError, Options, RedisEngine, RedisUrl};
-use spinelift_mesh_service::engine::sqlite::{Opened, SqliteEngine};
+use spinelift_mesh_service::engine::sqlite::{self, Opened, SqliteEngine};
 use spinelift_mesh_service::engine::{
     Accepted, Bounds, Claim, EngineError, Fenced, JobEngine, NewJob, Outbox, Outcome, ResultIndex,
     ResultKey, ResultObject, StoredResult,
 };
 use spinelift_mesh_service::job::{JobError, JobId, JobRequest, JobState, Progress, Source};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const BOUNDS: Bounds = Bounds {
@@ -147,8 +147,18 @@ conformance! {
         a_secret_stays_the_same;
 }
 
+/// Opens what is closed. A process that another test is just starting may have the file open for a
+/// moment, as it has all of this one, and its lock with it.
 fn open(directory: &Path) -> Opened {
-    SqliteEngine::open(&directory.join("jobs.db"), BOUNDS).unwrap()
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        match SqliteEngine::open(&directory.join("jobs.db"), BOUNDS) {
+            Err(sqlite::OpenError::InUse { .. }) if Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 fn id(text: &str) -> JobId {

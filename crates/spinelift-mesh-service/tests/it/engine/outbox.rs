@@ -78,15 +78,11 @@ pub(super) async fn attempts_are_logged_and_a_delivery_can_be_replayed(store: &i
     let claim = claim(&engine).await;
     engine.finish(&claim, completed()).await.unwrap();
     let (delivery, _lane) = engine.due().await.unwrap().unwrap();
-    let log = [attempt(500), attempt(410)];
-    for (attempt, next) in log
-        .iter()
-        .zip([Next::RetryAfter(Duration::ZERO), Next::GiveUp])
-    {
-        engine
-            .attempted(&delivery, attempt.clone(), next)
-            .await
-            .unwrap();
+    let mut log = Vec::new();
+    for (status, next) in [(500, Next::RetryAfter(Duration::ZERO)), (410, Next::GiveUp)] {
+        let made = attempt(status);
+        log.push(made.clone());
+        engine.attempted(&delivery, made, next).await.unwrap();
         if next != Next::GiveUp {
             let (again, _lane) = engine.due().await.unwrap().unwrap();
             assert_eq!(again.attempts, 1);
@@ -98,7 +94,7 @@ pub(super) async fn attempts_are_logged_and_a_delivery_can_be_replayed(store: &i
     // Their times are by the clock of the store.
     let said = |attempt: &Attempt| (attempt.took, attempt.status, attempt.error.clone());
     let known: Vec<_> = records[0].log.iter().map(said).collect();
-    assert_eq!(known, log.each_ref().map(said));
+    assert_eq!(known, log.iter().map(said).collect::<Vec<_>>());
     assert!(records[0].log[0].at <= records[0].log[1].at);
     assert_eq!(records[0].next_at, None);
 
