@@ -1,8 +1,8 @@
 //! What every backend of the storage does.
 
+use super::tests::engine;
 use super::*;
 use crate::address::{AddressPolicy, Outbound, OutboundLimits};
-use crate::engine::sqlite::{Bounds, SqliteEngine};
 use crate::redacted::Secret;
 use crate::s3::S3;
 use crate::settings::Settings;
@@ -74,17 +74,8 @@ fn settings(server: &S3Server) -> Settings {
 }
 
 async fn owner() -> Owner {
-    let bounds = Bounds {
-        queue_length: 1,
-        jobs_per_client: 1,
-        lanes: 1,
-        client_lanes: 1,
-        delivery_lanes: 1,
-        attempts: 1,
-    };
-    let jobs = tempfile::tempdir().expect("temporary directory");
-    let opened = SqliteEngine::open(&jobs.path().join("jobs.db"), bounds).expect("opens");
-    Owner::of(&opened.engine).await.expect("made")
+    let (_, owner, _jobs) = engine().await;
+    owner
 }
 
 fn name(storage: &Storage, image: u8) -> ResultObject {

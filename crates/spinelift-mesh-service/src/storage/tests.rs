@@ -6,7 +6,7 @@ use spinelift_mesh::MeshParameters;
 use std::time::Duration;
 use tempfile::TempDir;
 
-async fn engine() -> (SqliteEngine, Owner, TempDir) {
+pub(super) async fn engine() -> (SqliteEngine, Owner, TempDir) {
     let bounds = Bounds {
         queue_length: 1,
         jobs_per_client: 1,
